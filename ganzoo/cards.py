@@ -1,0 +1,130 @@
+"""Cards: what a plugin says about itself before any of its code runs.
+
+Every card is a frozen dataclass of plain data. Classes and functions that need torch are named as `"module:attribute"`
+and imported only when they are used, so that listing the zoo never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ganzoo.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """One architecture of the zoo.
+
+    `config` names the dataclass of its settings (importable without torch), `model` the `ganzoo.Model`.
+    `tiny` holds settings that make a run of seconds: the tests of the zoo train every architecture with them.
+    """
+
+    name: str
+    title: str
+    task: str
+    year: int
+    paper: str
+    summary: str
+    config: str
+    model: str
+    licence: str
+    sizes: tuple[int, ...] = ()
+    """Image sizes in pixels that it can be built for; empty: any."""
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a family of architectures does: what its batches hold, what a person gives it, how a sample is shown.
+
+    `batch`: the fields of a training batch; `inputs`: the keys of what `generate` takes; `output`: the field of the
+    batch that `generate` imitates; `given`: which of `inputs` a person can give, and how (`"label"`, `"text"` or
+    `"image"`); `show`: `"module:function"` that draws samples into a file.
+    """
+
+    name: str
+    title: str
+    summary: str
+    batch: tuple[str, ...]
+    inputs: tuple[str, ...]
+    output: str
+    given: Mapping[str, str] = field(default_factory=dict)
+    show: str = "ganzoo.pictures:save_grid"
+    metrics: tuple[str, ...] = ()
+    compare: str | None = None
+    """The architecture that stands as the yardstick, where there is one."""
+    pipeline: str = "image-to-image"
+    """What model hubs call this task."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One data set by name.
+
+    `load` names a function `(request: ganzoo.data.DataRequest) -> ganzoo.data.Data`. `size` is the native size in
+    pixels, 0 where pictures differ; `count` the number of training pictures; `embedded` says that it ships inside a
+    package and needs no download.
+    """
+
+    name: str
+    title: str
+    summary: str
+    fields: tuple[str, ...]
+    load: str
+    licence: str
+    source: str
+    size: int = 0
+    channels: int = 3
+    count: int = 0
+    classes: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ("train", "test")
+    subsets: tuple[str, ...] = ()
+    """Names that can follow a colon (`emoji-flat:smileys`)."""
+    embedded: bool = False
+    download: str = ""
+    """Rough size of the download (`"160 MB"`), empty when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric: `compute` names its implementation; `better` is `"lower"` or `"higher"`."""
+
+    name: str
+    title: str
+    summary: str
+    paper: str
+    better: str
+    compute: str
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureNetwork:
+    """One feature network that metrics can look through: `load` names the function that builds it."""
+
+    name: str
+    title: str
+    summary: str
+    load: str
+    licence: str
+    dimensions: int
+    download: str = ""
+
+
+Card = Architecture | Task | Dataset | Metric | FeatureNetwork
+
+
+def resolve(reference: str) -> Any:
+    """Import what `"module:attribute"` names.
+
+    Raises:
+        UserError: when the module or the attribute is not there; the reference is in the message.
+    """
+    module, _, attribute = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{reference} cannot be loaded: {type(error).__name__}: {error}") from error

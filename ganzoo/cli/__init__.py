@@ -1,0 +1,75 @@
+"""The command line: one file a command, each imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+import ganzoo
+from ganzoo.errors import GanzooError
+
+COMMANDS = {
+    "list": "ganzoo.cli.list",
+    "show": "ganzoo.cli.show",
+    "data": "ganzoo.cli.data",
+    "train": "ganzoo.cli.train",
+    "generate": "ganzoo.cli.generate",
+    "runs": "ganzoo.cli.runs",
+    "doctor": "ganzoo.cli.doctor",
+}
+
+
+class Zoo(click.Group):
+    """A group whose built-in commands are imported on demand, and to which plugins may add."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *sorted(set(self._from_plugins()) - set(COMMANDS))]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            command: click.Command = getattr(importlib.import_module(COMMANDS[name]), name)
+            return command
+        return self._from_plugins().get(name)
+
+    def _from_plugins(self) -> dict[str, click.Command]:
+        from ganzoo.registry import get_registry
+
+        added = click.Group()
+        get_registry().call("ganzoo_commands", cli=added)
+        return added.commands
+
+
+@click.group(cls=Zoo, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(ganzoo.__version__, "-V", "--version", prog_name="ganzoo")
+def zoo() -> None:
+    """A zoo of generative adversarial networks: train, compare and extend them.
+
+    \b
+    ganzoo list                 the architectures
+    ganzoo train dcgan          train one on pictures that ship with it
+    ganzoo generate             pictures from the newest run
+    ganzoo show dcgan           its paper, settings and recipes
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: a person's mistake is one clear line and exit code 2, never a traceback."""
+    try:
+        code = zoo.main(args=arguments, standalone_mode=False)
+    except GanzooError as error:
+        for line in error.lines:
+            click.echo(f"ganzoo: {line}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ganzoo: stopped", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,207 @@
+"""`ganzoo data`: which data sets there are, and what is in a folder or zip of one's own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from ganzoo.cards import Dataset
+    from ganzoo.data.base import Progress
+    from ganzoo.data.check import Report
+
+
+@click.group()
+def data() -> None:
+    """Data sets by name, and pictures of your own.
+
+    Wherever a command takes --data you can give a name from `ganzoo data list`, or the path of a folder or a zip of
+    pictures.
+
+    \b
+    Examples:
+      ganzoo data list
+      ganzoo data check ~/pictures/faces
+      ganzoo train dcgan --data ~/pictures/faces
+    """
+
+
+@data.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON, for other programs.")
+def list_datasets(as_json: bool) -> None:
+    """The data sets that can be had by name.
+
+    "embedded" ones ship with the program and work on an aeroplane; the others are downloaded once, when they are
+    first used.
+
+    \b
+    Examples:
+      ganzoo data list
+      ganzoo data list --json | jq '.[].name'
+    """
+    from dataclasses import asdict
+
+    from ganzoo.registry import get_registry
+
+    datasets = get_registry().datasets
+    cards = [datasets[name] for name in sorted(datasets)]
+    if as_json:
+        click.echo(json.dumps([asdict(card) for card in cards], indent=2))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganzoo.cli.console import console
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("name", "pictures", "size", "holds", "from", "what it is"):
+        table.add_column(heading, justify="right" if heading == "pictures" else "left", overflow="fold")
+    for card in cards:
+        table.add_row(*(Text(cell) for cell in _dataset_row(card)))
+    console().print(table)
+
+
+def _dataset_row(card: Dataset) -> tuple[str, ...]:
+    size = f"{card.size} x {card.size}" if card.size else "any"
+    origin = "embedded" if card.embedded else f"download, {card.download}" if card.download else "download"
+    count = f"{card.count:,}" if card.count else ""
+    return (
+        card.name,
+        count,
+        f"{size} {'grey' if card.channels == 1 else 'RGB'}",
+        ", ".join(card.fields),
+        origin,
+        (card.title),
+    )
+
+
+@data.command("check")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON, for other programs.")
+def check_path(path: Path, as_json: bool) -> None:
+    """Look at every picture in PATH, a folder or a zip, before you train on it.
+
+    Decodes everything once and reports sizes, formats, transparency, broken files, copies, class counts, and test
+    pictures that are in the training split too, with what to do about each. Nothing is changed. Exit code 2 when not
+    one picture can be used.
+
+    \b
+    Layouts:
+      PATH/1.jpg ...                    pictures
+      PATH/cat/1.jpg PATH/dog/1.jpg     classes (or labels.csv: file,label)
+      PATH/1.jpg PATH/1.txt             pictures with captions (or captions.jsonl)
+      PATH/source/1.png PATH/target/1.png   pairs (or files twice as wide as high)
+      PATH/A/x.jpg PATH/B/y.jpg         two domains
+      PATH/train/... PATH/test/...      any of these, with a held-out split
+
+    \b
+    Examples:
+      ganzoo data check ~/pictures/faces
+      ganzoo data check faces.zip --json > faces.json
+    """
+    from ganzoo.data.check import check
+
+    with _progress() as progress:
+        report = check(path, progress)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        _print_report(report)
+    if report.usable == 0:
+        sys.exit(2)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A progress bar on stderr, if there is somebody to see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from ganzoo.cli.console import console
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+def _print_report(report: Report) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganzoo.cli.console import console
+    from ganzoo.data.sources import describe_skipped
+
+    out = console()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(report):
+        table.add_row(Text(name), Text(value))
+    out.print(table)
+    for line in describe_skipped(report.broken, examples=10):
+        out.print(line, soft_wrap=True)
+    if report.advice:
+        out.print("\nWhat to do:", style="bold")
+        for line in report.advice:
+            out.print(f"- {line}", soft_wrap=True)
+    elif report.usable:
+        out.print("\nNothing to mend.")
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    """The rows of the table: what is there, without what to do about it."""
+    from ganzoo.data.sources import printable
+
+    yield report.kind, printable(report.path)
+    yield "pictures", f"{report.usable:,} usable of {report.count:,}"
+    if report.splits:
+        yield "splits", ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
+    if report.uses:
+        yield "laid out for", ", ".join(f"{task} ({count:,})" for task, count in report.uses.items())
+    if report.classes:
+        shown = list(report.classes.items())[:12]
+        more = f" and {len(report.classes) - 12:,} more" if len(report.classes) > 12 else ""
+        listing = ", ".join(f"{printable(name)} {count:,}" for name, count in shown)
+        yield f"{len(report.classes)} classes", listing + more
+    if report.sizes is None:
+        return
+    sizes = report.sizes
+    yield "formats", ", ".join(f"{name} {count:,}" for name, count in report.formats.items())
+    yield "modes", ", ".join(f"{name} {count:,}" for name, count in report.modes.items())
+    if sizes.distinct == 1:
+        yield "size", f"{sizes.widths[0]} x {sizes.heights[0]}, all alike"
+    else:
+        yield "sizes", f"{sizes.distinct:,} different ones"
+        yield "  width", "min {}, median {}, max {}".format(*sizes.widths)
+        yield "  height", "min {}, median {}, max {}".format(*sizes.heights)
+    yield "not square", f"{sizes.not_square:,} (width / height from {sizes.narrowest:.2f} to {sizes.widest:.2f})"
+    grey = f"{report.grey:,}"
+    if report.grey_stored_as_colour:
+        grey += f", and {report.grey_stored_as_colour:,} stored as colour"
+    yield "grey", grey
+    yield "transparency", f"{report.alpha:,}"
+    yield "over 8 bits", f"{report.deep:,}"
+    yield "animated", f"{report.animated:,}"
+    yield "one colour", f"{len(report.one_colour):,}"
+    yield "exact copies", f"{sum(len(group) - 1 for group in report.duplicates):,}"
+    yield "near copies", f"{sum(len(group) - 1 for group in report.near_duplicates):,}"
+    if "test" in report.splits:
+        yield "test in train", f"{len(report.leaked):,}"

@@ -1,0 +1,183 @@
+"""`ganzoo generate`: pictures from a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.errors import UserError, did_you_mean
+from ganzoo.registry import get_registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganzoo.model import Model
+
+BLOCK = 64
+"""Noise is drawn in blocks of this many, so that the first 10 of 10,000 are the 10 of `-n 10`."""
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[RUN]")
+@click.option("-n", "count", type=click.IntRange(1), metavar="N", help="How many pictures [64].")
+@click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="NAME.png: a grid; anything else: a folder of files.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pictures.")
+@click.option("--label", "labels", multiple=True, metavar="NAME", help="Only this class (a name or number); repeatable.")
+@click.option("--per-class", type=click.IntRange(1), metavar="N", help="N pictures of every class.")
+@click.option("--text", help="The caption to draw (text-to-image models).")
+@click.option("--input", "input_", type=click.Path(path_type=Path), metavar="IMAGES", help="Pictures to translate or enlarge.")
+@click.option("--truncation", type=click.FloatRange(0, min_open=True), metavar="PSI", help="Keep the noise within PSI: fewer odd pictures, less variety.")
+@click.option("--columns", type=click.IntRange(1), metavar="N", help="Columns of the grid.")
+@click.option("--overwrite", is_flag=True, help="Replace pictures that are there already.")
+@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.", show_default=True)
+def generate(
+    run: str | None,
+    count: int | None,
+    out: Path | None,
+    seed: int,
+    labels: tuple[str, ...],
+    per_class: int | None,
+    text: str | None,
+    input_: Path | None,
+    truncation: float | None,
+    columns: int | None,
+    overwrite: bool,
+    device: str,
+) -> None:
+    """Pictures from a trained model: a grid, or a folder of files. RUN is a folder or a name in runs/ [the newest].
+
+    \b
+    ganzoo generate -n 64                                       a grid from the newest run
+    ganzoo generate runs/cgan-fashion-1 --label sneaker -n 16 --out sneakers/
+    ganzoo generate RUN --per-class 100 --out pictures/         a sub-folder for each class
+    """
+    registry = get_registry()
+    from ganzoo.runs import find_folder, load_model
+
+    folder = find_folder(run, Path("runs"))
+    if per_class and (labels or count):
+        raise UserError("--per-class already says how many of which class; leave out -n and --label")
+    from ganzoo.engine import distributed
+
+    group = distributed.join(device)
+    model = load_model(folder, registry, group.device)
+    _refuse_untaken(model, folder, {"label": labels or per_class, "text": text, "input": input_})
+    chosen = _labels(model, labels, per_class, count or BLOCK)
+    total = len(chosen) if chosen is not None else count or BLOCK
+    target = out or folder / "generated" / _name(seed, total, labels, truncation)
+    if target.suffix.lower() == ".png":
+        if target.exists() and out is not None and not overwrite:
+            raise UserError(f"--out {target} is there already; choose another name or add --overwrite")
+        _write_grid(model, target, total, seed, chosen, truncation, columns)
+        click.echo(f"{total} pictures in {target}")
+    else:
+        written = _write_files(model, target, total, seed, chosen, truncation, bool(per_class), overwrite)
+        click.echo(f"{written} pictures in {target}/")
+
+
+def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None) -> str:
+    parts = [*labels, f"n{count}", f"seed{seed}", *([f"psi{truncation:g}"] if truncation else [])]
+    return "-".join(part.replace("/", "_") for part in parts) + ".png"
+
+
+def _refuse_untaken(model: Model, folder: Path, given: dict[str, Any]) -> None:
+    mistakes = [
+        f"--{name}: {folder.name} takes no {name}; it takes {', '.join(model.takes) or 'only noise'}"
+        for name, value in given.items()
+        if value and name not in model.takes
+    ]
+    if mistakes:
+        raise UserError(*mistakes)
+
+
+def _labels(model: Model, labels: tuple[str, ...], per_class: int | None, count: int) -> list[int] | None:
+    """The class of each picture, or None where the model is left to choose."""
+    classes = model.data.classes
+    if per_class:
+        return [index for index in range(len(classes)) for _ in range(per_class)]
+    if not labels:
+        return None
+    numbers, mistakes = [], []
+    for label in labels:
+        if label in classes:
+            numbers.append(classes.index(label))
+        elif label.isdigit() and int(label) < len(classes):
+            numbers.append(int(label))
+        else:
+            mistakes.append(f"--label {label}: no such class{did_you_mean(label, classes)}; there are {', '.join(classes)}")
+    if mistakes:
+        raise UserError(*mistakes)
+    return [numbers[index * len(numbers) // count] for index in range(count)]
+
+
+def _blocks(model: Model, count: int, seed: int, labels: list[int] | None, truncation: float | None) -> Any:
+    """Yield (pictures (n, C, H, W) on the CPU, inputs) block by block."""
+    import torch
+
+    from ganzoo.engine.noise import Noise
+    from ganzoo.model import SampleRequest
+
+    device = next(model.parameters()).device
+    for start in range(0, count, BLOCK):
+        noise = Noise(seed, "generate", start // BLOCK, count=BLOCK, device=device)
+        given: dict[str, Any] = {}
+        size = min(BLOCK, count - start)
+        if labels is not None:
+            block = labels[start : start + size]
+            given["label"] = torch.tensor(block + [block[-1]] * (BLOCK - size), device=device)
+        elif "label" in model.takes:
+            given["label"] = (torch.arange(BLOCK, device=device) + start) % len(model.data.classes)
+        inputs = model.inputs(SampleRequest(count=BLOCK, noise=noise, given=given, truncation=truncation))
+        inputs = {name: values[:size] for name, values in inputs.items()}
+        with torch.inference_mode():
+            yield model.generate(inputs).float().cpu(), inputs
+
+
+def _write_grid(
+    model: Model, path: Path, count: int, seed: int, labels: list[int] | None, psi: float | None, columns: int | None
+) -> None:
+    import torch
+
+    from ganzoo.pictures import columns_for, grid, save_picture
+
+    blocks = list(_blocks(model, count, seed, labels, psi))
+    pictures: Tensor = torch.cat([block for block, _ in blocks])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_picture(grid(pictures, columns or columns_for(count, blocks[0][1], model.data)), path)
+
+
+def _write_files(
+    model: Model,
+    folder: Path,
+    count: int,
+    seed: int,
+    labels: list[int] | None,
+    psi: float | None,
+    in_classes: bool,
+    overwrite: bool,
+) -> int:
+    from rich.progress import track
+
+    from ganzoo.cli.console import console
+    from ganzoo.pictures import save_picture, to_bytes
+
+    def path_of(index: int) -> Path:
+        name = f"{index:06d}.png"
+        return folder / model.data.classes[labels[index]] / name if in_classes and labels else folder / name
+
+    there = [path_of(index) for index in range(count) if path_of(index).exists()]
+    if there and not overwrite:
+        raise UserError(f"--out {folder}: {there[0]} is there already; choose another folder or add --overwrite")
+    index = 0
+    total = -(-count // BLOCK)
+    blocks = _blocks(model, count, seed, labels, psi)
+    out = console(stderr=True)
+    for pictures, _ in track(blocks, "generating", total=total, console=out, disable=not out.is_terminal, transient=True):
+        for picture in to_bytes(pictures):
+            path = path_of(index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(picture, path)
+            index += 1
+    return index

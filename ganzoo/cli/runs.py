@@ -1,0 +1,82 @@
+"""`ganzoo runs`: what has been trained here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganzoo.runs import CONFIG, SUMMARY, list_runs
+
+
+@click.command()
+@click.option("--root", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where to look.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def runs(root: Path, as_json: bool) -> None:
+    """The runs of this folder, oldest first: architecture, data, how far, how it ended."""
+    rows = [_row(folder) for folder in list_runs(root)] if root.is_dir() else []
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo(f"no runs in {root}/ yet; make one: ganzoo train dcgan", err=True)
+    else:
+        _print(rows)
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    from ganzoo.training import is_locked
+
+    def read(name: str) -> dict[str, Any]:
+        try:
+            document = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    config, summary = read(CONFIG), read(SUMMARY)
+    state = summary.get("state", "new")
+    if state == "running" and not is_locked(folder):
+        state = "killed"
+    return {
+        "run": folder.name,
+        "folder": str(folder),
+        "architecture": config.get("architecture", "?"),
+        "data": config.get("data", {}).get("name", "?"),
+        "state": state,
+        "step": summary.get("step", 0),
+        "steps": config.get("settings", {}).get("steps"),
+        "seconds": summary.get("seconds", 0.0),
+        "warnings": summary.get("warnings", []),
+        "error": summary.get("error"),
+        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganzoo.cli.console import console
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("run", "architecture", "data", "state", "steps", "time", "size", "note"):
+        table.add_column(heading)
+    for row in rows:
+        note = row["error"] or (row["warnings"][-1] if row["warnings"] else "")
+        if row["state"] in ("killed", "stopped"):
+            note = note or f"ganzoo train --resume {row['folder']}"
+        cells = (
+            row["run"],
+            row["architecture"],
+            row["data"],
+            row["state"],
+            f"{row['step']}/{row['steps']}",
+            f"{row['seconds'] / 60:.1f} min",
+            f"{row['bytes'] / 2**20:.0f} MiB",
+            note,
+        )
+        table.add_row(*map(Text, cells))
+    console().print(table)

@@ -1,0 +1,97 @@
+"""`ganzoo show`: everything about one architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from ganzoo import recipes
+from ganzoo.cards import Architecture, resolve
+from ganzoo.config import Fact, Layer, build, facts
+from ganzoo.registry import get_registry
+
+
+@click.command()
+@click.argument("name", metavar="NAME[.TAG]")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(name: str, as_json: bool) -> None:
+    """One architecture: paper, settings with types and defaults, recipes, data it takes, licence.
+
+    With a recipe (`ganzoo show dcgan.fashion`) the column `value` holds what that recipe resolves to.
+    """
+    registry = get_registry()
+    architecture, _, tag = name.partition(".")
+    card = registry.architectures.find(architecture)
+    known = recipes.all_recipes()
+    settings_type = resolve(card.config)
+    rows = facts(settings_type)
+    recipe = recipes.find(name, known, registry.architectures) if tag else None
+    values: dict[str, Any] = {}
+    if recipe is not None:
+        built, origins = build(settings_type, [Layer(recipe.name, recipe.settings)])
+        values = {field: getattr(built, field) for field, origin in origins.items() if origin != "default"}
+    plugin = registry.architectures.plugin(card.name)
+    own = recipes.of_architecture(card.name, known)
+    if as_json:
+        document = {
+            **dataclasses.asdict(card),
+            "plugin": {"distribution": plugin.distribution, "version": plugin.version, "module": plugin.module},
+            "settings": [dataclasses.asdict(row) for row in rows],
+            "recipes": [dataclasses.asdict(entry) for entry in own],
+            "resolved": values,
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    _print(card, rows, own, values, f"{plugin.distribution} {plugin.version}")
+    needs = set(registry.tasks.find(card.task).batch)
+    fitting = [data.name for data in registry.datasets.values() if needs <= set(data.fields)]
+    click.echo(f"\ndata it takes: {', '.join(fitting) or 'none of the named sets'}; or --data FOLDER")
+    click.echo(f"train it: ganzoo train {recipe.name if recipe else card.name}")
+
+
+def _print(card: Architecture, rows: list[Fact], own: list[recipes.Recipe], values: dict[str, Any], plugin: str) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganzoo.cli.console import console
+
+    out = console()
+    out.print(Text(f"{card.name}: {card.title}", style="bold"))
+    out.print(f"{card.summary}\n")
+    sizes = ", ".join(map(str, card.sizes)) or "any"
+    for label, text in (
+        ("task", card.task),
+        ("paper", f"{card.paper} ({card.year})"),
+        ("sizes", f"{sizes} px"),
+        ("plugin", plugin),
+        ("licence", card.licence),
+    ):
+        out.print(f"{label:<8} {text}")
+    for owner, title in (("architecture", "settings of the architecture"), ("trainer", "settings of the trainer")):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+        headings = ["setting", "type", "default", *(["value"] if values else []), "help"]
+        for heading in headings:
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            if row.owner == owner:
+                value = [_text(values[row.name]) if row.name in values else ""] if values else []
+                table.add_row(Text(row.name, style="bold"), *map(Text, [row.type, _text(row.default), *value, row.help]))
+        out.print(table)
+    if own:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="recipes", title_justify="left")
+        for heading in ("recipe", "data", "notes"):
+            table.add_column(heading, overflow="fold")
+        for entry in own:
+            name = f"{entry.name} (default)" if entry.default else entry.name
+            table.add_row(Text(name, style="bold"), Text(entry.data), Text(entry.notes))
+        out.print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None or value == ():
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

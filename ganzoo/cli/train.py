@@ -1,0 +1,191 @@
+"""`ganzoo train`: train an architecture, or go on with a run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.config import parse_assignments
+from ganzoo.errors import RunError, UserError
+from ganzoo.registry import Registry, get_registry
+
+if TYPE_CHECKING:
+    from ganzoo.data.base import Data
+    from ganzoo.engine.trainer import Outcome
+    from ganzoo.runs import Run
+    from ganzoo.training import Job
+
+NEWEST = "newest"
+
+
+@click.command()
+@click.argument("name", metavar="ARCH[.TAG]", required=False)
+@click.option("--data", "-d", metavar="NAME|PATH", help="A data set (`ganzoo data list`), or a folder or zip of pictures.")
+@click.option("--steps", type=int, metavar="N", help="Training steps (the same as --set steps=N).")
+@click.option("--seed", type=int, metavar="N", help="Seed of weights, order and noise.")
+@click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [runs/ARCH-DATA-N].")
+@click.option(
+    "--resume", is_flag=False, flag_value=NEWEST, metavar="[RUN]", help="Go on with a run: a folder, its name, or the newest."
+)
+@click.option("--previous", is_flag=True, help="With --resume: go on from the checkpoint before the last.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting (`ganzoo show ARCH`); repeatable.")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings from a YAML or JSON file.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Numbers to compute in [auto].")
+@click.option("--compile", "compile_", is_flag=True, help="torch.compile the networks.")
+@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.", show_default=True)
+@click.option("--devices", type=click.IntRange(1), default=1, metavar="N", help="Train with N processes, one a device.")
+@click.option("--plan", is_flag=True, help="Print the bill (parameters, memory, time) and train nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --plan: print it as JSON.")
+def train(
+    name: str | None,
+    data: str | None,
+    steps: int | None,
+    seed: int | None,
+    folder: Path | None,
+    resume: str | None,
+    previous: bool,
+    assignments: tuple[str, ...],
+    config: Path | None,
+    precision: str | None,
+    compile_: bool,
+    device: str,
+    devices: int,
+    plan: bool,
+    as_json: bool,
+) -> int:
+    """Train an architecture. Without further words it takes the default recipe, whose data ship with ganzoo.
+
+    \b
+    ganzoo train dcgan                                   the default recipe
+    ganzoo train dcgan.emoji                             another recipe (`ganzoo show dcgan`)
+    ganzoo train dcgan --data photos/ --set size=64      pictures of your own
+    ganzoo train dcgan --steps 20000 --set lr=1e-4       other settings
+    ganzoo train --resume                                go on with the newest run
+    ganzoo train dcgan --plan                            what it would cost
+
+    Ctrl-C saves and stops; a run can be killed at any moment and goes on from its last checkpoint.
+    """
+    values: dict[str, Any] = dict(parse_assignments(assignments))
+    flags = {"steps": steps, "seed": seed, "precision": precision, "compile": "on" if compile_ else None}
+    for key, value in flags.items():
+        if value is not None:
+            if key in values:
+                raise UserError(f"{key} is given twice: --{key} {value} and --set {key}={values[key]}")
+            values[key] = value
+    _check_words(name, resume, data, folder, config, previous, as_json, plan)
+    registry = get_registry()
+    from ganzoo import training
+    from ganzoo.runs import find_folder
+
+    root = Path("runs")
+    if devices > 1 and "WORLD_SIZE" not in os.environ:
+        if resume is None and name is not None:
+            training.plan_job(registry, name, data, config, values)
+        from ganzoo.engine.launch import launch
+
+        return launch(devices, sys.argv[1:])
+    if plan and resume is None:
+        assert name is not None
+        from ganzoo.cli.plan import print_plan
+
+        print_plan(registry, training.plan_job(registry, name, data, config, values), device, as_json)
+        return 0
+
+    from ganzoo.engine import distributed
+
+    group = distributed.join(device)
+    try:
+        old: Path | None = None
+        if resume is not None:
+            old = find_folder(None if resume == NEWEST else resume, root)
+            with training.lock(old) if group.first else nullcontext():
+                run, job = training.resume_run(registry, old, values)
+                return _train(registry, run, job, _open(registry, job), group, previous, resumed=True)
+        assert name is not None
+        job = training.plan_job(registry, name, data, config, values)
+        opened = _open(registry, job)
+        training.check_buildable(job, opened)
+        made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
+        from ganzoo.runs import open_run
+
+        run = open_run(Path(group.broadcast_text(str(made))), registry)
+        with training.lock(run.folder) if group.first else nullcontext():
+            return _train(registry, run, job, opened, group, previous=False, resumed=False)
+    finally:
+        distributed.leave()
+
+
+def _check_words(
+    name: str | None,
+    resume: str | None,
+    data: str | None,
+    folder: Path | None,
+    config: Path | None,
+    previous: bool,
+    as_json: bool,
+    plan: bool,
+) -> None:
+    mistakes = []
+    if resume is None and name is None:
+        mistakes.append("say what to train: ganzoo train dcgan (`ganzoo list` shows the zoo), or --resume")
+    if resume is not None:
+        given = {"ARCH": name, "--data": data, "--run": folder, "--config": config}
+        mistakes += [
+            f"{word} {value}: a run that goes on keeps its own; use only --resume {resume if resume != NEWEST else ''}".strip()
+            for word, value in given.items()
+            if value is not None
+        ]
+        if plan:
+            mistakes.append("--plan does not go with --resume")
+    if previous and resume is None:
+        mistakes.append("--previous goes with --resume RUN")
+    if as_json and not plan:
+        mistakes.append("--json goes with --plan; a run's own figures are in its metrics.jsonl and summary.json")
+    if mistakes:
+        raise UserError(*mistakes)
+
+
+def _open(registry: Registry, job: Job) -> Data:
+    from ganzoo import training
+    from ganzoo.cli.progress import loading
+
+    with loading() as progress:
+        return training.open_data(registry, job, progress=progress)
+
+
+def _train(registry: Registry, run: Run, job: Job, data: Data, group: Any, previous: bool, resumed: bool) -> int:
+    from ganzoo import training
+    from ganzoo.cli.progress import reporter_for
+    from ganzoo.engine import checkpoint
+
+    reporter = reporter_for(run, group.first)
+    with reporter:
+        trainer = training.make_trainer(registry, run, job, data, group, reporter)
+        if resumed:
+            there = any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS))
+            if there:
+                trainer.load_state(checkpoint.load_run(run.folder, previous))
+            if trainer.step >= run.settings.steps:
+                raise UserError(
+                    f"{run.folder} is finished ({trainer.step} steps); go further with: "
+                    f"ganzoo train --resume {run.folder} --steps {2 * trainer.step}"
+                )
+        reporter.begun(trainer)
+        try:
+            outcome = trainer.run()
+        except RunError as error:
+            where = f"; go on from the last good checkpoint with: ganzoo train --resume {run.folder}"
+            raise RunError(*error.lines[:-1], f"{error.lines[-1]}{where}") from error
+        reporter.ended(outcome)
+    return _exit_code(outcome)
+
+
+def _exit_code(outcome: Outcome) -> int:
+    return 0 if outcome.signal is None else 128 + signal.Signals(outcome.signal)
+

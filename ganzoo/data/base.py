@@ -1,0 +1,133 @@
+"""What a set of training data is: fields, a length, and a way to read rows. No torch in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+Kind = Literal["image", "label", "text"]
+Fit = Literal["crop", "pad", "stretch"]
+Row = Mapping[str, Any]
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total) while something long goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One column of a data set: pictures (uint8, channels x size x size), a class label, or captions."""
+
+    name: str
+    kind: Kind
+    channels: int = 0
+    size: int = 0
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a model needs to know of the data it is built for; plain enough for JSON.
+
+    `fingerprint` is a hash of what was found (names and sizes of files, or of the embedded file): a run refuses to be
+    resumed on other data.
+    """
+
+    name: str
+    split: str
+    count: int
+    fields: tuple[Field, ...]
+    fingerprint: str = ""
+
+    def field(self, name: str) -> Field:
+        """The field of that name; `KeyError` names those that are there."""
+        for candidate in self.fields:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(f"{self.name} has no field {name!r}; it has {', '.join(f.name for f in self.fields)}")
+
+    def has(self, name: str) -> bool:
+        """Whether there is a field of that name."""
+        return any(candidate.name == name for candidate in self.fields)
+
+    @property
+    def image(self) -> Field:
+        """The first picture field."""
+        return next(candidate for candidate in self.fields if candidate.kind == "image")
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels of the first picture field."""
+        return self.image.size
+
+    @property
+    def channels(self) -> int:
+        """Channels of the first picture field: 1 (grey) or 3 (RGB)."""
+        return self.image.channels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty without labels."""
+        return next((candidate.classes for candidate in self.fields if candidate.kind == "label"), ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRequest:
+    """What the caller wants of a data set.
+
+    `size` in pixels (None: the set's own); `channels` 1, 3 or None (the set's own); `fit` says how a picture that is
+    not square becomes square; `fields` are the fields that the task needs; `download` permits the network.
+    """
+
+    fields: tuple[str, ...] = ("image",)
+    split: str = "train"
+    subset: str = ""
+    size: int | None = None
+    channels: int | None = None
+    fit: Fit = "crop"
+    download: bool = True
+    progress: Progress | None = None
+
+
+class Data(Protocol):
+    """A set of rows. `read` is thread- and process-safe and a pure function of the indices."""
+
+    spec: DataSpec
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Rows as columns: pictures uint8 (n, channels, size, size), labels int64 (n,), texts a list of n tuples."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the whole set takes as uint8 arrays: what decides whether it lives on the device."""
+        ...
+
+
+class ArrayData:
+    """A set that is in memory already."""
+
+    def __init__(self, spec: DataSpec, columns: Mapping[str, Any]) -> None:
+        """`columns` holds, for each field of `spec`, an array (or, for texts, a list of tuples) of `spec.count`."""
+        for column in spec.fields:
+            if len(columns[column.name]) != spec.count:
+                raise ValueError(f"{spec.name}.{column.name}: {len(columns[column.name])} rows, expected {spec.count}")
+        self.spec = spec
+        self.columns = dict(columns)
+
+    def __len__(self) -> int:
+        return self.spec.count
+
+    def read(self, indices: Sequence[int]) -> dict[str, Any]:
+        rows = np.asarray(indices)
+        return {
+            name: values[rows] if isinstance(values, np.ndarray) else [values[i] for i in rows]
+            for name, values in self.columns.items()
+        }
+
+    @property
+    def nbytes(self) -> int:
+        return sum(values.nbytes for values in self.columns.values() if isinstance(values, np.ndarray))

@@ -1,0 +1,385 @@
+"""What is in a folder or zip of pictures, what is wrong with it, and what to do about it: `ganzoo data check`.
+
+Every file is decoded once. Exact duplicates have equal pixels; near duplicates have difference hashes (64 bits: which
+of two neighbouring cells of a 9 x 8 thumbnail is brighter) that differ in at most `NEAR_BITS` bits and thumbnails that
+differ by at most `NEAR_LEVELS` grey levels on average: resized, recompressed or slightly cropped copies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ganzoo.data.base import Progress
+from ganzoo.data.images import BrokenPicture, Facts, load
+from ganzoo.data.sources import (
+    Layout,
+    Skipped,
+    Store,
+    ZipStore,
+    is_picture,
+    keep_good,
+    layout_of,
+    no_pictures,
+    open_store,
+    parallel,
+    printable,
+    read_file,
+    scan,
+    splits_of,
+    suggest_size,
+)
+from ganzoo.errors import UserError
+
+NEAR_BITS = 8
+NEAR_LEVELS = 8.0
+NEAR_LIMIT = 20_000
+"""Above so many different pictures only equal hashes count as near duplicates: comparing all pairs is quadratic."""
+SMALL_SET = 1_000
+UNBALANCED = 3.0
+USES: Mapping[str, tuple[str, ...]] = {
+    "generation": ("image",),
+    "class-conditional": ("image", "label"),
+    "text-to-image": ("image", "text"),
+    "paired translation": ("source", "target"),
+    "unpaired translation": ("a", "b"),
+}
+_THUMB = (9, 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Sizes in pixels of the readable pictures; `aspect` is width / height."""
+
+    distinct: int
+    min_side: int
+    median_side: int
+    max_side: int
+    widths: tuple[int, int, int]
+    heights: tuple[int, int, int]
+    """Minimum, median, maximum."""
+    not_square: int
+    narrowest: float
+    widest: float
+    suggested: int
+    enlarged: int
+    """Pictures whose short side is below `suggested`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What `check` found. Counts are of readable pictures unless they say otherwise; names are relative to `path`."""
+
+    path: str
+    kind: str
+    count: int
+    """Files with the suffix of a picture, readable or not."""
+    usable: int
+    uses: Mapping[str, int]
+    """Task -> rows, for the layouts that the names of the files allow."""
+    splits: Mapping[str, int]
+    formats: Mapping[str, int]
+    modes: Mapping[str, int]
+    sizes: Sizes | None
+    grey: int
+    grey_stored_as_colour: int
+    alpha: int
+    deep: int
+    """More than 8 bits a channel."""
+    animated: int
+    one_colour: tuple[str, ...]
+    broken: tuple[Skipped, ...]
+    duplicates: tuple[tuple[str, ...], ...]
+    near_duplicates: tuple[tuple[str, ...], ...]
+    near_exhaustive: bool
+    """False when there were too many pictures to compare all pairs."""
+    leaked: tuple[tuple[str, str], ...]
+    """(train, test): the same or nearly the same picture in both splits."""
+    classes: Mapping[str, int]
+    advice: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one decoded picture comes down to."""
+
+    pixels: bytes
+    thumb: bytes
+    one_colour: bool
+    colourless: bool
+
+
+def check(path: Path, progress: Progress | None = None) -> Report:
+    """Look at every picture at `path`, a folder or a zip.
+
+    Raises:
+        UserError: when there is nothing there, or no file that ends like a picture. Pictures that are all broken are
+            no error: `Report.usable` is 0 then.
+    """
+    path = Path(path)
+    store = open_store(path)
+    names = [name for name in store.entries if is_picture(name)]
+    if not names:
+        raise no_pictures(store)
+    facts, broken = scan(store, names, progress)
+    looks: dict[str, _Look] = {}
+    readable = [name for name in names if name in facts]
+    for name, look in zip(readable, parallel(lambda n: _look(store, n), readable, progress, "decoding"), strict=True):
+        if isinstance(look, BrokenPicture):
+            broken.append(Skipped(name, look.reason))
+            del facts[name]
+        else:
+            looks[name] = look
+    exact = _groups((look.pixels, name) for name, look in looks.items())
+    near, exhaustive = _near(looks, exact)
+    splits = splits_of(store)
+    layouts = _layouts(store, facts)
+    classes: dict[str, int] = {}
+    labelled = layouts.get("class-conditional")
+    if labelled is not None and labelled.labels is not None:
+        counts = Counter(labelled.labels)
+        classes = {name: counts[i] for i, name in enumerate(labelled.classes)}
+    report = Report(
+        path=str(path),
+        kind="zip" if isinstance(store, ZipStore) else "folder",
+        count=len(names),
+        usable=len(looks),
+        uses={task: max(len(c.names) for c in layout.columns.values()) for task, layout in layouts.items()},
+        splits={split: sum(name.startswith(prefix) for name in looks) for split, prefix in splits.items()},
+        formats=_counts(fact.format for fact in facts.values()),
+        modes=_counts(fact.mode for fact in facts.values()),
+        sizes=_sizes(list(facts.values())) if facts else None,
+        grey=sum(fact.grey for fact in facts.values()),
+        grey_stored_as_colour=sum(looks[name].colourless and not fact.grey for name, fact in facts.items()),
+        alpha=sum(fact.alpha for fact in facts.values()),
+        deep=sum(fact.bits > 8 for fact in facts.values()),
+        animated=sum(fact.frames > 1 for fact in facts.values()),
+        one_colour=tuple(name for name, look in looks.items() if look.one_colour),
+        broken=(*store.refused, *broken),
+        duplicates=tuple(exact),
+        near_duplicates=tuple(near),
+        near_exhaustive=exhaustive,
+        leaked=_leaked([*exact, *near], splits),
+        classes=classes,
+        advice=(),
+    )
+    return dataclasses.replace(report, advice=tuple(_advice(report)))
+
+
+def _look(store: Store, name: str) -> _Look | BrokenPicture:
+    try:
+        # 64 pixels are plenty for hashes and keep large JPEGs quick; every byte of the file is still decoded
+        image = load(read_file(store, name), at_least=64, name=name)
+    except BrokenPicture as error:
+        return error
+    pixels = np.asarray(image)
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{image.mode} {image.size}".encode())
+    digest.update(pixels.tobytes())
+    grey = image.convert("L")
+    extremes = image.getextrema()
+    pairs = [extremes] if image.mode == "L" else extremes
+    return _Look(
+        pixels=digest.digest(),
+        thumb=grey.resize(_THUMB, Image.Resampling.BOX).tobytes(),
+        one_colour=all(low == high for low, high in pairs),  # type: ignore[misc]
+        colourless=image.mode == "L" or bool((pixels == pixels[..., :1]).all()),
+    )
+
+
+def _groups(items: Iterable[tuple[bytes, str]]) -> list[tuple[str, ...]]:
+    """Names that share a key, as groups of at least two."""
+    by_key: dict[bytes, list[str]] = {}
+    for key, name in items:
+        by_key.setdefault(key, []).append(name)
+    return [tuple(names) for names in by_key.values() if len(names) > 1]
+
+
+def _near(looks: Mapping[str, _Look], exact: Sequence[tuple[str, ...]]) -> tuple[list[tuple[str, ...]], bool]:
+    """Groups of near duplicates among the pictures that are not exact copies, and whether all pairs were compared."""
+    copies = {name for group in exact for name in group[1:]}
+    # A picture without contrast hashes to nothing in particular, and all of them alike.
+    names = [name for name, look in looks.items() if name not in copies and not look.one_colour]
+    if len(names) < 2:
+        return [], True
+    thumbs = np.frombuffer(b"".join(looks[name].thumb for name in names), np.uint8).reshape(-1, _THUMB[1], _THUMB[0])
+    brighter = (thumbs[:, :, 1:] > thumbs[:, :, :-1]).reshape(len(names), 64)
+    if len(names) > NEAR_LIMIT:
+        hashes = np.packbits(brighter, axis=1).view(np.uint64).ravel()
+        order = np.argsort(hashes, kind="stable")
+        same = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
+        pairs = np.stack([order[same], order[same + 1]], axis=1)
+    else:
+        signs = np.where(brighter, np.float32(1), np.float32(-1))
+        found = []
+        step = max(1, 4_000_000 // len(names))
+        for start in range(0, len(names), step):
+            agreement = signs[start : start + step] @ signs[start:].T  # 64 - 2 x the number of bits that differ
+            rows, columns = np.nonzero(agreement >= 64 - 2 * NEAR_BITS)
+            later = columns > rows
+            found.append(np.stack([rows[later], columns[later]], axis=1) + start)
+        pairs = np.concatenate(found)
+    flat = thumbs.reshape(len(names), -1).astype(np.int16)
+    parent = list(range(len(names)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for one, other in pairs.tolist():
+        if np.abs(flat[one] - flat[other]).mean() <= NEAR_LEVELS:
+            parent[root(other)] = root(one)
+    groups: dict[int, list[str]] = {}
+    for i, name in enumerate(names):
+        groups.setdefault(root(i), []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1], len(names) <= NEAR_LIMIT
+
+
+def _leaked(groups: Iterable[tuple[str, ...]], splits: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    if not {"train", "test"} <= splits.keys():
+        return ()
+    found = []
+    for group in groups:
+        train = next((name for name in group if name.startswith(splits["train"])), None)
+        if train is not None:
+            found += [(train, name) for name in group if name.startswith(splits["test"])]
+    return tuple(found)
+
+
+def _layouts(store: Store, facts: Mapping[str, Facts]) -> dict[str, Layout]:
+    """For each task whose layout the names of the files allow: that layout of the training split, broken files out."""
+    layouts = {}
+    for task, fields in USES.items():
+        try:
+            layout = layout_of(store, fields, "train")
+        except UserError:  # not laid out so: the very question that is asked here
+            continue
+        good = facts
+        if layout.side_by_side:  # any pictures without folders may be meant so; most of them must have the shape
+            good = {name: fact for name, fact in facts.items() if fact.width == 2 * fact.height}
+            if len(good) < 0.9 * len(facts):
+                continue
+        keep_good(layout, good)
+        if all(column.names for column in layout.columns.values()):
+            layouts[task] = layout
+    return layouts
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _sizes(facts: Sequence[Facts]) -> Sizes:
+    def three(values: list[int]) -> tuple[int, int, int]:
+        return min(values), int(statistics.median_low(values)), max(values)
+
+    widths, heights = [fact.width for fact in facts], [fact.height for fact in facts]
+    shorts = [fact.short for fact in facts]
+    aspects = [fact.width / fact.height for fact in facts]
+    suggested = suggest_size(facts)
+    return Sizes(
+        distinct=len(set(zip(widths, heights, strict=True))),
+        min_side=min(shorts),
+        median_side=int(statistics.median_low(shorts)),
+        max_side=max(max(widths), max(heights)),
+        widths=three(widths),
+        heights=three(heights),
+        not_square=sum(not fact.square for fact in facts),
+        narrowest=round(min(aspects), 3),
+        widest=round(max(aspects), 3),
+        suggested=suggested,
+        enlarged=sum(short < suggested for short in shorts),
+    )
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(printable(name) for name in names[:limit]) + more
+
+
+def _advice(report: Report) -> Iterable[str]:
+    """One line for each thing worth doing something about, gravest first."""
+    sizes = report.sizes
+    if sizes is None:
+        yield "nothing here can be used: no picture could be decoded"
+        return
+    if report.broken:
+        yield f"{len(report.broken):,} broken files are left out of training; replace or delete them"
+    if report.leaked:
+        train, test = report.leaked[0]
+        yield (
+            f"{len(report.leaked):,} test pictures are in train/ too (first: {printable(test)} is {printable(train)}); "
+            "delete them from test/, or the evaluation rewards memorising"
+        )
+    extra = sum(len(group) - 1 for group in report.duplicates)
+    if extra:
+        yield (
+            f"{extra:,} exact copies (first: {_some(report.duplicates[0])}); keep one of each, or the model sees them "
+            "more often than the rest"
+        )
+    if report.near_duplicates:
+        how = "" if report.near_exhaustive else f" with equal hashes, all pairs are compared up to {NEAR_LIMIT:,} only"
+        yield (
+            f"{len(report.near_duplicates):,} groups of near duplicates{how} (first: "
+            f"{_some(report.near_duplicates[0])}); look whether they are wanted"
+        )
+    if report.one_colour:
+        yield f"{len(report.one_colour):,} pictures are all one colour ({_some(report.one_colour)}); delete them"
+    if sizes.not_square and "paired translation" not in report.uses:
+        share = sizes.not_square / report.usable
+        yield (
+            f"{share:.0%} of the pictures are not square (width / height from {sizes.narrowest:.2f} to "
+            f"{sizes.widest:.2f}): the middle is cut out; --set fit=pad keeps everything on white, --set fit=stretch "
+            "squeezes"
+        )
+    if sizes.distinct > 1 or sizes.suggested > 128:
+        yield (
+            f"without a size, {sizes.suggested} pixels are taken (median short side {sizes.median_side}); choose "
+            f"another with --set size=32, 64, 128 ..."
+        )
+    if sizes.enlarged:
+        yield (
+            f"{sizes.enlarged:,} pictures are smaller than {sizes.suggested} pixels and will be enlarged, which blurs "
+            f"them; delete them or use --set size={max(8, sizes.min_side)}"
+        )
+    colourless = report.grey + report.grey_stored_as_colour
+    if colourless == report.usable and report.grey_stored_as_colour:
+        yield "all pictures are grey, though stored as colour: --set channels=1 trains a smaller network"
+    elif 0 < colourless < report.usable:
+        yield (
+            f"{colourless:,} of {report.usable:,} pictures are grey: trained as RGB; --set channels=1 makes all of "
+            "them grey"
+        )
+    if report.alpha:
+        yield f"{report.alpha:,} pictures have transparency: they are put on white"
+    if report.deep:
+        yield f"{report.deep:,} pictures have more than 8 bits a channel: they are scaled to 8"
+    if report.animated:
+        yield f"{report.animated:,} pictures are animated: only the first frame is used"
+    if report.classes and min(report.classes.values()) * UNBALANCED < max(report.classes.values()):
+        least = min(report.classes, key=lambda name: report.classes[name])
+        most = max(report.classes, key=lambda name: report.classes[name])
+        yield (
+            f"classes are unbalanced: {printable(most)} has {report.classes[most]:,} pictures, {printable(least)} "
+            f"{report.classes[least]:,}; add to the small ones, or expect them to be learnt worse"
+        )
+    if report.usable < SMALL_SET:
+        yield (
+            f"fewer than {SMALL_SET:,} pictures: turn on augmentation, --set diffaug=color,translation,cutout, or the "
+            "discriminator learns them by heart"
+        )

@@ -1,0 +1,32 @@
+"""In which numbers a run computes: float32, or bfloat16 where the hardware has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware (a GPU since Ampere, a CPU with AVX512-BF16 or AMX)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
+    return False
+
+
+def cpu_flags() -> set[str]:
+    """What the kernel says that the processor can do; empty where there is no /proc/cpuinfo."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+
+
+def resolve(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype that `fp32`, `bf16` or `auto` means on this device."""
+    if precision == "bf16" or (precision == "auto" and native_bf16(device)):
+        return torch.bfloat16
+    return torch.float32

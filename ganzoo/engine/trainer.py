@@ -1,0 +1,487 @@
+"""The training loop, for every model of the zoo.
+
+Read it from `Trainer.run` downwards: a step draws its batches, runs the model's phases, averages weights; around it
+are lines of metrics, sample grids, checkpoints and signals.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.cards import Task, resolve
+from ganzoo.data.base import Data
+from ganzoo.data.feed import Feed
+from ganzoo.engine import checkpoint, precision, schedule
+from ganzoo.engine.distributed import Group
+from ganzoo.engine.ema import EMA
+from ganzoo.engine.files import remove_leftovers, write_atomic, write_text
+from ganzoo.engine.noise import Noise, seed_globals
+from ganzoo.engine.watch import EVERY as LOOK_EVERY
+from ganzoo.engine.watch import CollapseWatch
+from ganzoo.errors import RunError, UserError
+from ganzoo.model import Batch, Model, Phase, SampleRequest
+from ganzoo.registry import Registry
+from ganzoo.runs import METRICS, WEIGHTS, Run, weights_of
+
+CHECKPOINT_SECONDS = 60.0
+GRIDS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Shares of a run after which a sample grid is drawn, beside the one at the end."""
+
+
+class Reporter(Protocol):
+    """Who tells a person how it goes."""
+
+    def stepped(self, step: int, scalars: Mapping[str, float] | None) -> None:
+        """A step ended; `scalars` on the steps that write a line of metrics."""
+
+    def sampled(self, step: int, path: Path) -> None:
+        """A sample grid was drawn."""
+
+    def warned(self, step: int, message: str) -> None:
+        """The collapse watch, or a plugin, has something to say."""
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def stepped(self, step: int, scalars: Mapping[str, float] | None) -> None: ...
+
+    def sampled(self, step: int, path: Path) -> None: ...
+
+    def warned(self, step: int, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the step it reached, the signal that stopped it (None: it is done), warnings, seconds."""
+
+    step: int
+    signal: int | None
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+class Trainer:
+    """Trains one model in one run folder; every process of a group has its own."""
+
+    def __init__(
+        self, run: Run, model: Model, data: Data, task: Task, group: Group, registry: Registry, reporter: Reporter
+    ) -> None:
+        self.run_folder = run
+        self.settings = settings = run.settings
+        self.task, self.group, self.registry, self.reporter = task, group, registry, reporter
+        self.device = group.device
+        if settings.batch % (group.world * settings.accumulate):
+            raise UserError(
+                f"batch: {settings.batch} cannot be cut into {group.world} process(es) x "
+                f"{settings.accumulate} micro-batch(es); choose a multiple of {group.world * settings.accumulate}"
+            )
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.phases = list(model.phases())
+        self.networks = self._networks()
+        self.dtype = precision.resolve(settings.precision, self.device)
+        self.optimizers = {name: self._optimizer(name) for name in self.networks if self._trained(name)}
+        self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
+        self.feed = Feed(data, settings, group)
+        self.draws = max(phase.repeat for phase in self.phases)
+        group.broadcast([*model.parameters(), *model.buffers()])
+        averaged = {name: getattr(model, name) for name in model.sampling}
+        self.ema = EMA(averaged, settings.ema_kimg * 1000, settings.ema_rampup)
+        self.watch = CollapseWatch()
+        self.statistics = [
+            value
+            for module in model.modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm)
+            for value in module.buffers()
+            if value.is_floating_point()
+        ]
+        self.step = 0
+        self.seconds = 0.0
+        self.warnings: list[str] = []
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._finite = _FiniteCheck(self.device)
+        self._asked: int | None = None
+        if settings.compile == "on":
+            for network in self.networks.values():
+                network.compile()
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def train_step(self) -> list[Batch]:
+        """One pass through the phases; the first draw's micro-batches, with what the phases left on them."""
+        settings, step = self.settings, self.step
+        seed_globals(settings.seed, step, self.group.rank)
+        factor = schedule.factor(settings, step)
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = self.base_lr[name] * factor
+        draws: dict[int, list[Batch]] = {}
+        for phase in self.phases:
+            if phase.active(step):
+                for repetition in range(phase.repeat):
+                    if repetition not in draws:
+                        draws[repetition] = self._batches(step, repetition)
+                    self._run_phase(phase, draws[repetition])
+                    if repetition > 0:
+                        del draws[repetition]
+        if self.group.world > 1 and self.statistics:
+            self.group.average(self.statistics)
+        self.step = step + 1
+        self.ema.update(settings.batch, self.step * settings.batch)
+        return draws.get(0, [])
+
+    def _batches(self, step: int, repetition: int) -> list[Batch]:
+        settings, group = self.settings, self.group
+        noise = Noise(settings.seed, "step", step, repetition, count=settings.batch, device=self.device)
+        fields = self.feed.draw(step * self.draws + repetition, noise)
+        size = settings.batch // (group.world * settings.accumulate)
+        batches = []
+        for micro in range(settings.accumulate):
+            mine = slice(micro * size, (micro + 1) * size)
+            start = group.rank * self.feed.local + mine.start
+            cut = fields if settings.accumulate == 1 else {name: values[mine] for name, values in fields.items()}
+            batches.append(Batch(cut, noise, slice(start, start + size), step))
+        return batches
+
+    def _run_phase(self, phase: Phase, batches: list[Batch]) -> None:
+        for name, network in self.networks.items():
+            network.requires_grad_(name in phase.trains)
+        parameters = [p for name in phase.trains for p in self.networks[name].parameters()]
+        for parameter in parameters:
+            parameter.grad = None
+        for batch in batches:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+                terms = self.model.loss(phase, batch)
+            loss = torch.stack([phase.weights.get(name, 1.0) * term.float() for name, term in terms.items()]).sum()
+            self._finite.terms(phase.name, terms, self.step)
+            (loss / len(batches) if len(batches) > 1 else loss).backward()  # type: ignore[no-untyped-call]
+            for name, term in terms.items():
+                self._add(f"{phase.name}/{name}", term.detach())
+        self.group.average_gradients(parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self._finite.gradient(phase.name, norm, self.step)
+        self._add(f"{phase.name}/gradient_norm", norm)
+        if self.settings.clip > 0:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip, norm)
+        for name in phase.trains:
+            self.optimizers[name].step()
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums[name] + value.float() if name in self._sums else value.float()
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def run(self, until: int | None = None) -> Outcome:
+        """Train up to `settings.steps` (or stop cleanly at `until`), saving on the way and on a signal.
+
+        Raises:
+            RunError: on a loss or gradient that is not finite, or when the disk is full; the last good checkpoint stays.
+        """
+        steps = self.settings.steps
+        until = steps if until is None else min(until, steps)
+        run, first = self.run_folder, self.group.first
+        begun = saved = time.monotonic()
+        before, stopped = self.seconds, False
+        grids = self._grid_steps()
+        if first:
+            remove_leftovers(run.folder)
+            run.samples.mkdir(exist_ok=True)
+            self._trim_metrics()
+            self._say("ganzoo_run_started", run=run)
+            self._summarise("running")
+        error: BaseException | None = None
+        try:
+            with self._signals():
+                while self.step < until and not stopped:
+                    batches = self.train_step()
+                    step, now = self.step, time.monotonic()
+                    self.seconds = before + now - begun
+                    if step % LOOK_EVERY == 0:
+                        self._look(batches[-1])
+                    told = step % self.settings.log_every == 0 or step == 1 or step in grids
+                    scalars = self._tick() if told else None
+                    samples = self._sample(step) if step in grids else None
+                    if first and scalars is not None:
+                        self._log(scalars, samples)
+                    self.reporter.stepped(step, scalars)
+                    every = self.settings.checkpoint_every
+                    due = step % every == 0 if every else now - saved >= CHECKPOINT_SECONDS
+                    due, stopped = self.group.any(due, self._asked is not None)
+                    if due and not stopped and step < until:
+                        self.save()
+                        saved = time.monotonic()
+                self.save()
+            self._summarise("finished" if self.step >= steps else "stopped")
+        except BaseException as caught:
+            error = caught
+            self._summarise("failed", error=str(caught) or type(caught).__name__)
+            raise
+        finally:
+            self.feed.close()
+            if first:
+                self._say("ganzoo_run_finished", run=run, error=error)
+        stopper = (self._asked or signal.SIGTERM) if stopped else None
+        return Outcome(self.step, stopper, tuple(self.warnings), self.seconds)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the run after the step; a second SIGINT ends it at once."""
+
+        def stop(number: int, _frame: object) -> None:
+            if self._asked is not None and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._asked = number
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        old = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    # --- what is written --------------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights, once everything is known to be finite."""
+        self._finite.check()
+        if self.group.first:
+            checkpoint.save(self.run_folder.folder, self.state())
+            self.save_weights()
+        self.group.barrier()
+
+    def save_weights(self) -> None:
+        """Write model.safetensors (averaged weights) and the model card."""
+        from safetensors.torch import save as to_bytes
+
+        from ganzoo.modelcard import model_card
+
+        payload = to_bytes(weights_of(self.ema.average), metadata={"format": "pt", "step": str(self.step)})
+        write_atomic(self.run_folder.folder / WEIGHTS, lambda stream: stream.write(payload))
+        card = self.registry.architectures[self.run_folder.architecture]
+        write_text(self.run_folder.folder / "README.md", model_card(self.run_folder, card, self.task, self.step))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a run needs to go on to the same bits."""
+        frozen = {name for name in self.networks if not self._trained(name)}
+        weights = {n: v for n, v in self.model.state_dict().items() if n.split(".")[0] not in frozen}
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "data": self.run_folder.data.fingerprint,
+            "model": weights,
+            "ema": self.ema.average,
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "watch": self.watch.state_dict(),
+            "warnings": self.warnings,
+            "sums": self._sums,
+            "counts": self._counts,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint's state.
+
+        Raises:
+            UserError: when it belongs to another architecture, other settings or other data.
+        """
+        if state["data"] != self.run_folder.data.fingerprint:
+            raise UserError(
+                f"{self.run_folder.folder}: the data have changed since its checkpoint was written "
+                f"({self.run_folder.data_source}); put them back, or begin anew without --resume"
+            )
+        try:
+            missing, unexpected = self.model.load_state_dict(state["model"], strict=False)
+            frozen = tuple(f"{name}." for name in self.networks if not self._trained(name))
+            if unexpected or any(not name.startswith(frozen) for name in missing):
+                raise KeyError((unexpected or missing)[0])
+            self.ema.load(state["ema"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{self.run_folder.folder}: its checkpoint does not fit the networks "
+                f"({' '.join(str(error).split())[:160]}); the settings of a run cannot change when it goes on"
+            ) from error
+        self.watch.load_state_dict(dict(state["watch"]))
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.warnings = list(state["warnings"])
+        self._sums = {name: value.to(self.device) for name, value in state["sums"].items()}
+        self._counts = dict(state["counts"])
+
+    @torch.no_grad()
+    def sample(self, count: int | None = None) -> tuple[Tensor, Mapping[str, Any]]:
+        """Samples of the averaged weights from latents that stay the same all run, and the inputs they came from."""
+        count = count or self.settings.samples
+        noise = Noise(self.settings.seed, "samples", count=count, device=self.device)
+        self.model.eval()
+        try:
+            with self.ema.applied():
+                inputs = self.model.inputs(SampleRequest(count=count, noise=noise))
+                return self.model.generate(inputs).float().cpu(), inputs
+        finally:
+            self.model.train()
+
+    def _sample(self, step: int) -> Path | None:
+        if not self.group.first:
+            return None
+        path = self.run_folder.samples / f"step-{step:07d}.png"
+        samples, inputs = self.sample()
+        resolve(self.task.show)(samples, path, inputs, self.run_folder.data)
+        self.reporter.sampled(step, path)
+        return path
+
+    def _grid_steps(self) -> set[int]:
+        steps, every = self.settings.steps, self.settings.sample_every
+        if every:
+            return {*range(every, steps, every), steps}
+        return {*(max(1, math.ceil(share * steps)) for share in GRIDS), steps}
+
+    def _tick(self) -> dict[str, float]:
+        """Means since the last line, and how fast it goes."""
+        self._finite.check()
+        scalars = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        scalars["lr_factor"] = schedule.factor(self.settings, self.step - 1)
+        scalars["diversity"], scalars["separation"] = self.watch.diversity, self.watch.separation
+        scalars["seconds"] = self.seconds
+        return scalars
+
+    def _look(self, batch: Batch) -> None:
+        found = self.watch.look(
+            batch.get(self.task.output), batch.get("fake"), batch.get("real_logits"), batch.get("fake_logits")
+        )
+        for message in found:
+            self.warnings.append(f"step {self.step}: {message}")
+            self.reporter.warned(self.step, message)
+
+    def _log(self, scalars: Mapping[str, float], samples: Path | None) -> None:
+        line = {"step": self.step, "kimg": self.step * self.settings.batch / 1000, **scalars}
+        try:
+            with open(self.run_folder.folder / METRICS, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise RunError(
+                f"{self.run_folder.folder / METRICS} could not be written: {(error.strerror or str(error)).lower()}"
+            ) from error
+        self._say("ganzoo_step_done", run=self.run_folder, step=self.step, scalars=scalars, samples=samples)
+
+    def _trim_metrics(self) -> None:
+        """Drop the lines of steps that a killed run wrote after its last checkpoint, and a half-written line."""
+        path = self.run_folder.folder / METRICS
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                if json.loads(line)["step"] <= self.step:
+                    kept.append(line)
+            except (ValueError, KeyError, TypeError):
+                continue
+        write_text(path, "".join(f"{line}\n" for line in kept))
+
+    def _summarise(self, state: str, error: str | None = None) -> None:
+        if not self.group.first:
+            return
+        values: dict[str, Any] = {"state": state, "step": self.step, "steps": self.settings.steps}
+        values.update(seconds=round(self.seconds, 1), device=str(self.device), precision=self.precision_name)
+        values.update(processes=self.group.world, warnings=self.warnings)
+        if error:
+            values["error"] = error
+        try:
+            self.run_folder.write_summary(**values)
+        except RunError:
+            if state != "failed":  # a full disk has its own message already
+                raise
+
+    def _say(self, hook: str, **arguments: object) -> None:
+        """Call a run-event hook; a plugin that fails there is named and costs the run nothing."""
+        known = len(self.registry.broken)
+        self.registry.call(hook, **arguments)
+        for row in self.registry.broken[known:]:
+            self.reporter.warned(self.step, str(row))
+
+    @property
+    def precision_name(self) -> str:
+        """`fp32` or `bf16`."""
+        return "bf16" if self.dtype is torch.bfloat16 else "fp32"
+
+    # --- building ---------------------------------------------------------------------------------------------------
+
+    def _networks(self) -> dict[str, nn.Module]:
+        networks = dict(self.model.named_children())
+        for phase in self.phases:
+            for name in phase.trains:
+                if name not in networks:
+                    raise TypeError(f"phase {phase.name!r} trains {name!r}, which is not a network of {type(self.model).__name__}")
+        return networks
+
+    def _trained(self, name: str) -> bool:
+        return any(name in phase.trains for phase in self.phases)
+
+    def _optimizer(self, name: str) -> torch.optim.Optimizer:
+        how = self.model.optimizer(name)
+        parameters = list(self.networks[name].parameters())
+        make: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW if how.weight_decay else torch.optim.Adam
+        return make(
+            parameters,
+            lr=how.lr,
+            betas=(how.beta1, how.beta2),
+            eps=how.eps,
+            weight_decay=how.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+
+
+class _FiniteCheck:
+    """Stops a run at the first loss term or gradient that is not finite.
+
+    On a CPU it looks at once, before the optimizer steps. On a GPU that would make every step wait, so the first bad
+    step of each term is kept on the device and looked at when metrics are read or a checkpoint is due.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._first_bad: dict[str, Tensor] = {}
+
+    def terms(self, phase: str, terms: Mapping[str, Tensor], step: int) -> None:
+        for name, term in terms.items():
+            self._see(f"the loss {name!r} of phase {phase!r}", term, step)
+
+    def gradient(self, phase: str, norm: Tensor, step: int) -> None:
+        self._see(f"the gradient of phase {phase!r}", norm, step)
+
+    def _see(self, what: str, value: Tensor, step: int) -> None:
+        if self.device.type == "cpu":
+            if not math.isfinite(value.item()):
+                self._stop(what, step)
+            return
+        if what not in self._first_bad:
+            self._first_bad[what] = torch.full((), -1, dtype=torch.int64, device=self.device)
+        bad = ~torch.isfinite(value.detach()) & (self._first_bad[what] < 0)
+        self._first_bad[what].masked_fill_(bad, step)
+
+    def check(self) -> None:
+        """Look at what was kept on the device."""
+        found = {what: int(step) for what, step in self._first_bad.items() if int(step) >= 0}
+        if found:
+            what = min(found, key=lambda name: found[name])
+            self._stop(what, found[what])
+
+    def _stop(self, what: str, step: int) -> None:
+        raise RunError(f"{what} is not finite at step {step + 1}")

@@ -1,0 +1,152 @@
+"""What an architecture is to the trainer: networks, phases, a loss for each phase, and one way out.
+
+A plugin subclasses `Model`. Its networks are sub-modules. The trainer runs any list of phases and owns everything else:
+gradients, precision, optimizers, averaging, checkpoints, logs and samples. A plugin never calls `backward()` or
+`step()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.config import Settings
+from ganzoo.data.base import DataSpec
+from ganzoo.engine.noise import Noise
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of update within a step.
+
+    `trains` names the networks that learn. The phase runs on steps `start <= step < stop` that `every` divides
+    (`every=16` is lazy regularisation), `repeat` times on fresh batches (critic steps). `weights` multiply its loss
+    terms (1 where a term is not named). `networks_called` of a phase need not be declared: gradients are kept from
+    every network that it does not train.
+    """
+
+    name: str
+    trains: tuple[str, ...]
+    every: int = 1
+    repeat: int = 1
+    start: int = 0
+    stop: int | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def active(self, step: int) -> bool:
+        """Whether it runs on that step (counted from 0)."""
+        return step >= self.start and (self.stop is None or step < self.stop) and (step - self.start) % self.every == 0
+
+
+@dataclass(frozen=True)
+class Adam:
+    """How a network learns: Adam (Kingma and Ba, 2015), or AdamW where weights decay."""
+
+    lr: float
+    beta1: float = 0.5
+    beta2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+
+class Batch:
+    """One micro-batch: the fields of the task as attributes (`batch.image`), and whatever phases leave for each other.
+
+    Pictures are float32, [-1, 1], (size, C, H, W); labels int64 (size,); texts a list of `size` strings. A generator's
+    fakes are kept as `batch.fake`, so that the discriminator's phase needs no second forward pass.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], noise: Noise, rows: slice, step: int) -> None:
+        self.__dict__.update(fields)
+        self.noise = noise
+        self.rows = rows
+        self.step = step
+        self.size = rows.stop - rows.start
+
+    def __getattr__(self, name: str) -> Any:
+        there = sorted(key for key in vars(self) if key not in ("noise", "rows"))
+        raise AttributeError(f"the batch has no {name!r}; it has {', '.join(there)}")
+
+    def get(self, name: str) -> Any | None:
+        """The attribute, or None when no phase has left it yet."""
+        return vars(self).get(name)
+
+    def randn(self, *shape: int, stream: str = "z") -> Tensor:
+        """This batch's rows of the step's standard normal noise, (size, *shape)."""
+        return self.noise.randn(*shape, stream=stream)[self.rows]
+
+    def rand(self, *shape: int, stream: str) -> Tensor:
+        """This batch's rows of the step's uniform noise in [0, 1), (size, *shape)."""
+        return self.noise.rand(*shape, stream=stream)[self.rows]
+
+    def randint(self, high: int, *shape: int, stream: str) -> Tensor:
+        """This batch's rows of the step's random integers in [0, high), (size, *shape)."""
+        return self.noise.randint(high, *shape, stream=stream)[self.rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRequest:
+    """What somebody wants generated: how many, from which noise, and what they gave.
+
+    `given` holds the task's inputs that a person chose, each of `count` rows: `label` int64, `text` strings, a picture
+    field float in [-1, 1]. `truncation` is psi: noise further than psi from 0 is drawn again (Brock et al., 2019,
+    section 3.1); None leaves it alone.
+    """
+
+    count: int
+    noise: Noise
+    given: Mapping[str, Any] = field(default_factory=dict)
+    truncation: float | None = None
+
+
+class Model(nn.Module):
+    """Base of every architecture: networks as sub-modules, `phases`, `<phase>_loss` for each, `inputs`, `generate`."""
+
+    sampling: tuple[str, ...] = ("generator",)
+    """Networks that `generate` reads: these are averaged (EMA) and saved in model.safetensors."""
+    takes: tuple[str, ...] = ()
+    """Inputs that a person may give this model: `label`, `text`, or a picture field."""
+
+    def __init__(self, config: Settings, data: DataSpec) -> None:
+        super().__init__()
+        self.settings = config
+        self.data = data
+
+    def phases(self) -> Sequence[Phase]:
+        """The phases of a step, in order; the trainer asks once."""
+        raise NotImplementedError(f"{type(self).__name__} must say its phases()")
+
+    def loss(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """The named terms of a phase's loss, each a scalar; `<phase>_loss(batch)` by default."""
+        terms: dict[str, Tensor] = getattr(self, f"{phase.name}_loss")(batch)
+        return terms
+
+    def inputs(self, request: SampleRequest) -> dict[str, Any]:
+        """What `generate` takes, for `request.count` samples; a latent stands under `z`."""
+        raise NotImplementedError(f"{type(self).__name__} must make its inputs()")
+
+    def generate(self, inputs: Mapping[str, Any]) -> Tensor:
+        """The one way out: inputs of n rows to (n, C, H, W) in [-1, 1]; differentiable."""
+        raise NotImplementedError(f"{type(self).__name__} must generate()")
+
+    def optimizer(self, network: str) -> Adam:
+        """How that network learns; the settings' Adam for all by default."""
+        s = self.settings
+        return Adam(lr=s.lr, beta1=s.beta1, beta2=s.beta2, weight_decay=s.weight_decay)
+
+
+def truncated_normal(request: SampleRequest, *shape: int, stream: str = "z") -> Tensor:
+    """Latents of (count, *shape): standard normal, with what lies beyond the truncation drawn again."""
+    z = request.noise.randn(*shape, stream=stream)
+    if request.truncation is None:
+        return z
+    for attempt in range(1000):
+        outside = z.abs() > request.truncation
+        if not bool(outside.any()):
+            break
+        z = torch.where(outside, request.noise.randn(*shape, stream=f"{stream}-again-{attempt}"), z)
+    return z.clamp(-request.truncation, request.truncation)

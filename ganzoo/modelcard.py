@@ -1,0 +1,42 @@
+"""The README.md of a run folder: a model card with the YAML head that model hubs read."""
+
+from __future__ import annotations
+
+import json
+
+from ganzoo.cards import Architecture, Task
+from ganzoo.runs import CONFIG, WEIGHTS, Run
+
+def model_card(run: Run, card: Architecture, task: Task, step: int) -> str:
+    """The card's text: what it is, what it was trained on, how to use it."""
+    settings = run.settings
+    own = {k: v for k, v in vars(settings).items() if k in type(settings).__annotations__}
+    return f"""---
+library_name: ganzoo
+license: {card.licence.lower()}
+pipeline_tag: {task.pipeline}
+datasets:
+- {json.dumps(run.data.name)}
+tags:
+- gan
+- {card.name}
+---
+
+# {card.title} on {run.data.name}
+
+{card.summary} ({card.paper}, {card.year}). Trained with ganzoo for {step:,} steps of {settings.batch} pictures on
+{run.data.count:,} pictures of {run.data.name} at {run.data.size} x {run.data.size}.
+
+| setting | value |
+| --- | --- |
+{chr(10).join(f"| {name} | {value} |" for name, value in own.items())}
+
+`{WEIGHTS}` holds the averaged weights and `{CONFIG}` all settings; no pickle is needed:
+
+```
+pip install {run.plugin}
+ganzoo generate PATH_OF_THIS_FOLDER -n 64
+```
+
+The code of the architecture is under {card.licence}; the data are under their own licence (`ganzoo data list`).
+"""

@@ -1,0 +1,45 @@
+"""Layers that several papers share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+Norm = Literal["batch", "spectral", "none"]
+
+
+class Maxout(nn.Module):
+    """The largest of `pieces` linear maps (Goodfellow et al., 2013, arXiv:1302.4389): (N, inputs) to (N, outputs)."""
+
+    def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(inputs, outputs * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        largest: Tensor = self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+        return largest
+
+
+def dcgan_init(module: nn.Module, std: float = 0.02) -> None:
+    """Weights N(0, 0.02), scales of batch normalisation N(1, 0.02), biases 0 (Radford et al., 2016, section 4)."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(module.weight, 0.0, std)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, std)
+        nn.init.zeros_(module.bias)
+
+
+def maybe_spectral(module: nn.Module, norm: Norm) -> nn.Module:
+    """The module with its weight divided by its largest singular value (Miyato et al., 2018) where `norm` says so."""
+    return spectral_norm(module) if norm == "spectral" else module
+
+
+def flatten_logits(x: Tensor) -> Tensor:
+    """(N, 1, 1, 1) or (N, 1) to (N,)."""
+    return torch.flatten(x, 0) if x.shape[0] == x.numel() else x.flatten(1).mean(1)

@@ -1,0 +1,134 @@
+"""Recipes: zoo.yaml, which names for each architecture the data sets it is known to do well on, and with what settings.
+
+A recipe is `architecture.tag`. The packaged file is read first; a `zoo.yaml` in the working directory adds to it and
+may not silently replace what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ganzoo.errors import UserError, did_you_mean
+
+FILE = "zoo.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Architecture, data set and settings; `notes` say where they come from and what to expect."""
+
+    name: str
+    architecture: str
+    data: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
+    default: bool = False
+    origin: str = FILE
+
+    @property
+    def tag(self) -> str:
+        """What stands after the dot."""
+        return self.name.partition(".")[2]
+
+
+def packaged_file() -> Path:
+    """zoo.yaml beside the package (a wheel), or one folder up (a checkout)."""
+    here = Path(__file__).resolve().parent
+    source = here.parent / FILE
+    return source if (here.parent / "pyproject.toml").is_file() and source.is_file() else here / FILE
+
+
+def read(path: Path) -> dict[str, Recipe]:
+    """The recipes of one file.
+
+    Raises:
+        UserError: one line for each entry that is not a recipe.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    entries = document.get("recipes") if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        raise UserError(f"{path}: expected a mapping `recipes:` at the top")
+    recipes, mistakes = {}, []
+    allowed = {"data", "settings", "notes", "default"}
+    for name, entry in entries.items():
+        architecture, dot, tag = str(name).partition(".")
+        if not (dot and tag):
+            mistakes.append(f"{path}: {name!r} is not of the form architecture.tag")
+        elif not isinstance(entry, dict) or not isinstance(entry.get("data"), str):
+            mistakes.append(f"{path}: {name} needs `data:`, the name of a data set")
+        elif unknown := sorted(set(entry) - allowed):
+            hints = ", ".join(f"{key}{did_you_mean(str(key), allowed)}" for key in unknown)
+            mistakes.append(f"{path}: {name} has unknown keys {hints}")
+        elif not isinstance(entry.get("settings") or {}, dict):
+            mistakes.append(f"{path}: {name}: `settings:` must be a mapping")
+        else:
+            recipes[str(name)] = Recipe(
+                name=str(name),
+                architecture=architecture,
+                data=entry["data"],
+                settings=entry.get("settings") or {},
+                notes=" ".join(str(entry.get("notes", "")).split()),
+                default=bool(entry.get("default", False)),
+                origin=str(path.name),
+            )
+    if mistakes:
+        raise UserError(*mistakes)
+    return recipes
+
+
+@cache
+def packaged() -> dict[str, Recipe]:
+    """The recipes that ship with ganzoo."""
+    return read(packaged_file())
+
+
+def all_recipes(folder: Path | None = None) -> dict[str, Recipe]:
+    """Packaged recipes and those of `folder`/zoo.yaml (the working directory's by default).
+
+    Raises:
+        UserError: when the user's file gives a packaged name to something else.
+    """
+    recipes = dict(packaged())
+    own = (folder or Path.cwd()) / FILE
+    if own.is_file() and own.resolve() != packaged_file().resolve():
+        added = read(own)
+        clashes = [name for name in added if name in recipes and added[name].settings != recipes[name].settings]
+        if clashes:
+            raise UserError(*(f"{own}: {name} is a packaged recipe; give yours another tag" for name in clashes))
+        recipes.update(added)
+    return recipes
+
+
+def of_architecture(name: str, recipes: Mapping[str, Recipe]) -> list[Recipe]:
+    """The recipes of one architecture, the default first."""
+    found = [recipe for recipe in recipes.values() if recipe.architecture == name]
+    return sorted(found, key=lambda recipe: (not recipe.default, recipe.name))
+
+
+def default_recipe(name: str, recipes: Mapping[str, Recipe]) -> Recipe | None:
+    """What `ganzoo train NAME` means, or None for an architecture without recipes."""
+    found = of_architecture(name, recipes)
+    return found[0] if found else None
+
+
+def find(name: str, recipes: Mapping[str, Recipe], architectures: Iterable[str]) -> Recipe:
+    """The recipe `architecture.tag`.
+
+    Raises:
+        UserError: when there is none, naming those of that architecture.
+    """
+    if name in recipes:
+        return recipes[name]
+    architecture = name.partition(".")[0]
+    known = [recipe.name for recipe in of_architecture(architecture, recipes)]
+    there = f"; {architecture} has {', '.join(known)}" if known else ""
+    raise UserError(f"there is no recipe {name!r}{did_you_mean(name, [*recipes, *architectures])}{there}")

@@ -1,0 +1,232 @@
+"""Which plugins there are and what they add.
+
+Discovery is not trust: a plugin that cannot be imported, or whose hook raises, becomes a row of `broken` and everything
+else goes on. Two plugins that claim one name are an error that names both distributions, raised when that name is used.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar, cast
+
+import pluggy
+
+from ganzoo import hookspecs
+from ganzoo.cards import Architecture, Card, Dataset, FeatureNetwork, Metric, Task
+from ganzoo.errors import GanzooError, UserError, did_you_mean
+
+GROUP = "ganzoo"
+C = TypeVar("C", bound=Card)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """One plugin that was loaded: its entry point's name and module, its distribution, and what its import cost."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    seconds: float
+    imported_torch: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenPlugin:
+    """One plugin, or one hook of it, that could not be used, and why."""
+
+    name: str
+    distribution: str
+    version: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"broken: {self.distribution} {self.version} ({self.name}), {self.error}"
+
+
+class Cards(Mapping[str, C], Generic[C]):
+    """Cards of one kind by name, sorted. Looking up a name that two plugins claim, or that is not there, explains."""
+
+    def __init__(self, kind: str, broken: Iterable[BrokenPlugin]) -> None:
+        self.kind = kind
+        self._claims: dict[str, list[tuple[C, Plugin]]] = {}
+        self._broken = broken
+
+    def add(self, card: C, plugin: Plugin) -> None:
+        """Enter `card`, which `plugin` brought."""
+        self._claims.setdefault(card.name, []).append((card, plugin))
+
+    def _claim(self, name: str) -> tuple[C, Plugin]:
+        if name not in self._claims:
+            raise KeyError(name)
+        claims = self._claims[name]
+        if len(claims) > 1:
+            owners = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.name})" for _, plugin in claims)
+            raise UserError(
+                f"the {self.kind} {name!r} is claimed by {owners}; uninstall one of them or switch one off with "
+                f"GANZOO_DISABLE={claims[-1][1].name}"
+            )
+        return claims[0]
+
+    def __getitem__(self, name: str) -> C:
+        return self._claim(name)[0]
+
+    def plugin(self, name: str) -> Plugin:
+        """The plugin that brought the card of that name."""
+        return self._claim(name)[1]
+
+    def find(self, name: str, command: str = "ganzoo list") -> C:
+        """The card of that name.
+
+        Raises:
+            UserError: when there is none, with near names; `command` is where to see them all.
+        """
+        if name in self._claims:
+            return self[name]
+        message = f"there is no {self.kind} {name!r}{did_you_mean(name, self._claims)}; `{command}` shows them all"
+        suspects = [b for b in self._broken if name.replace("-", "_") in f"{b.name} {b.distribution}".replace("-", "_")]
+        raise UserError(message, *(f"it may come from {suspect}" for suspect in suspects))
+
+    def matching(self, pattern: str) -> list[C]:
+        """The cards whose name matches a shell pattern, sorted; names that two plugins claim are left out."""
+        names = (name for name in self if fnmatch.fnmatch(name, pattern))
+        return [self[name] for name in names if len(self._claims[name]) == 1]
+
+    def clashes(self) -> list[str]:
+        """One line for each name that more than one plugin claims."""
+        lines = []
+        for name, claims in sorted(self._claims.items()):
+            if len(claims) > 1:
+                owners = " and ".join(f"{plugin.distribution} {plugin.version}" for _, plugin in claims)
+                lines.append(f"the {self.kind} {name!r} is claimed by {owners}")
+        return lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._claims))
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+
+class Registry:
+    """Loads plugins and holds their cards. Made once a process by `get_registry`; tests make their own."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(hookspecs)
+        self.plugins: dict[str, Plugin] = {}
+        self.broken: list[BrokenPlugin] = []
+        self._modules: dict[int, Plugin] = {}
+        self.collect()
+
+    def load_entry_points(self, disabled: Iterable[str] = ()) -> None:
+        """Import every plugin of the environment, sorted by name, but those in `disabled`; then collect the cards."""
+        skip = set(disabled)
+        for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+            if entry.name not in skip:
+                distribution = entry.dist.name if entry.dist else "?"
+                version = entry.dist.version if entry.dist else "?"
+                self.load(entry.name, distribution, version, entry.load, collect=False)
+        self.collect()
+
+    def load(
+        self, name: str, distribution: str, version: str, load: Callable[[], object], collect: bool = True
+    ) -> None:
+        """Load one plugin with `load`, which returns its module; a failure becomes a row of `broken`."""
+        torch_before = "torch" in sys.modules
+        start = time.perf_counter()
+
+        def broken(error: str) -> None:
+            self.broken.append(BrokenPlugin(name=name, distribution=distribution, version=version, error=error))
+
+        try:
+            module = load()
+        except (Exception, SystemExit) as error:  # a stranger's module may do anything at import
+            return broken(f"{type(error).__name__}: {error}")
+        plugin = Plugin(
+            name=name,
+            module=getattr(module, "__name__", type(module).__name__),
+            distribution=distribution,
+            version=version,
+            seconds=time.perf_counter() - start,
+            imported_torch="torch" in sys.modules and not torch_before,
+        )
+        if name in self.plugins:
+            other = self.plugins[name]
+            return broken(f"its entry point {name!r} is taken by {other.distribution} {other.version}")
+        try:
+            self.manager.register(module, name=name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self.manager.has_plugin(name):  # pluggy 1.6 leaves it half registered
+                self.manager.unregister(name=name)
+            return broken(" ".join(str(error).split()))
+        self.plugins[name] = plugin
+        self._modules[id(module)] = plugin
+        for misspelt in self._unknown_hooks(module):
+            hooks = [hook for hook in vars(hookspecs) if hook.startswith("ganzoo_")]
+            broken(f"{misspelt} is no hook of ganzoo{did_you_mean(misspelt, hooks)}")
+        if collect:
+            self.collect()
+
+    def _unknown_hooks(self, module: object) -> list[str]:
+        callers = self.manager.get_hookcallers(module) or []
+        return [caller.name for caller in callers if not caller.has_spec()]
+
+    def collect(self) -> None:
+        """Ask every plugin for its cards (again)."""
+        self.architectures: Cards[Architecture] = self._cards("architecture", "ganzoo_architectures", Architecture)
+        self.tasks: Cards[Task] = self._cards("task", "ganzoo_tasks", Task)
+        self.datasets: Cards[Dataset] = self._cards("data set", "ganzoo_datasets", Dataset)
+        self.metrics: Cards[Metric] = self._cards("metric", "ganzoo_metrics", Metric)
+        self.features: Cards[FeatureNetwork] = self._cards("feature network", "ganzoo_features", FeatureNetwork)
+
+    def _cards(self, kind: str, hook: str, card_type: type[C]) -> Cards[C]:
+        cards: Cards[C] = Cards(kind, self.broken)
+        for plugin, result in self.call(hook):
+            for card in cast("Iterable[object]", result or ()):
+                if isinstance(card, card_type):
+                    cards.add(card, plugin)
+                else:
+                    self._break(plugin, f"{hook} returned {type(card).__name__}, expected {card_type.__name__}")
+        return cards
+
+    def call(self, hook: str, **arguments: object) -> list[tuple[Plugin, Any]]:
+        """Call one hook plugin by plugin, so that one failure costs only its own plugin; results with their plugin."""
+        results = []
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+            plugin = self._modules[id(implementation.plugin)]
+            try:
+                wanted = {name: arguments[name] for name in implementation.argnames}
+                result = implementation.function(**wanted)
+                results.append((plugin, list(result) if isinstance(result, (list, tuple)) else result))
+            except GanzooError:
+                raise
+            except Exception as error:
+                self._break(plugin, f"{hook} raised {type(error).__name__}: {error}")
+        return sorted(results, key=lambda pair: pair[0].name)
+
+    def _break(self, plugin: Plugin, error: str) -> None:
+        row = BrokenPlugin(name=plugin.name, distribution=plugin.distribution, version=plugin.version, error=error)
+        if row not in self.broken:
+            self.broken.append(row)
+
+    def problems(self) -> list[str]:
+        """One line for each broken plugin and each name claimed twice: what `list` prints on stderr."""
+        kinds: tuple[Cards[Any], ...] = (self.architectures, self.tasks, self.datasets, self.metrics, self.features)
+        return [str(row) for row in self.broken] + [line for cards in kinds for line in cards.clashes()]
+
+
+@cache
+def get_registry() -> Registry:
+    """The registry of this process: every installed plugin but those that GANZOO_DISABLE (a,b) names."""
+    registry = Registry()
+    disabled = [name.strip() for name in os.environ.get("GANZOO_DISABLE", "").split(",") if name.strip()]
+    registry.load_entry_points(disabled)
+    return registry

@@ -1,0 +1,68 @@
+"""The built-in tasks. Pictures in a batch are float, [-1, 1], N x C x H x W; labels int64, N; texts a list of N."""
+
+from __future__ import annotations
+
+from ganzoo import hookimpl
+from ganzoo.cards import Task
+
+
+@hookimpl
+def ganzoo_tasks() -> list[Task]:
+    return [
+        Task(
+            name="generation",
+            title="Image generation",
+            summary="noise in, picture out",
+            batch=("image",),
+            inputs=("z",),
+            output="image",
+            pipeline="unconditional-image-generation",
+        ),
+        Task(
+            name="class-conditional",
+            title="Class-conditional image generation",
+            summary="noise and a class in, picture out",
+            batch=("image", "label"),
+            inputs=("z", "label"),
+            output="image",
+            given={"label": "label"},
+            pipeline="unconditional-image-generation",
+        ),
+        Task(
+            name="text-to-image",
+            title="Text-to-image generation",
+            summary="noise and a caption in, picture out",
+            batch=("image", "text"),
+            inputs=("z", "text"),
+            output="image",
+            given={"text": "text"},
+            pipeline="text-to-image",
+        ),
+        Task(
+            name="unpaired-translation",
+            title="Unpaired image translation",
+            summary="a picture of one domain in, the same in the other domain out",
+            batch=("a", "b"),
+            inputs=("image",),
+            output="b",
+            given={"input": "image"},
+        ),
+        Task(
+            name="paired-translation",
+            title="Paired image translation",
+            summary="a picture in, its counterpart out",
+            batch=("source", "target"),
+            inputs=("source",),
+            output="target",
+            given={"input": "image"},
+        ),
+        Task(
+            name="super-resolution",
+            title="Super-resolution",
+            summary="a small picture in, a large one out",
+            batch=("low", "high"),
+            inputs=("low",),
+            output="high",
+            given={"input": "image"},
+        ),
+    ]

@@ -1,0 +1,284 @@
+"""From what a person typed to a trainer that is ready: recipe, settings, data, run folder, networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ganzoo import recipes
+from ganzoo.cards import Architecture, Task, resolve
+from ganzoo.config import RUNTIME, Layer, Settings, build
+from ganzoo.data.base import Data, DataRequest, Progress
+from ganzoo.errors import UserError, did_you_mean
+from ganzoo.registry import Registry
+from ganzoo.runs import CONFIG, Run, build_model, new_folder, open_run
+
+if TYPE_CHECKING:
+    from ganzoo.engine.distributed import Group
+    from ganzoo.engine.trainer import Reporter, Trainer
+
+CHANGEABLE = RUNTIME | {"steps"}
+"""Settings that a run may be given anew when it goes on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be trained: architecture, settings and data, all resolved and checked, nothing built yet."""
+
+    card: Architecture
+    task: Task
+    recipe: str
+    settings: Settings
+    origins: Mapping[str, str]
+    source: str
+
+
+def plan_job(
+    registry: Registry, name: str, data: str | None, config_file: Path | None, assignments: Mapping[str, Any]
+) -> Job:
+    """Resolve `ARCH[.TAG]`, `--data`, `--config` and `--set`.
+
+    Without a tag, `--data NAME` takes the recipe of that data set where the architecture has one, and the
+    architecture's own defaults otherwise.
+
+    Raises:
+        UserError: with every mistake that can be found without opening the data.
+    """
+    known = recipes.all_recipes()
+    architecture, dot, _ = name.partition(".")
+    card = registry.architectures.find(architecture)
+    recipe: recipes.Recipe | None
+    if dot:
+        recipe = recipes.find(name, known, registry.architectures)
+    elif data is None:
+        recipe = recipes.default_recipe(architecture, known)
+        if recipe is None:
+            raise UserError(f"{architecture} has no recipe; say what to train on: ganzoo train {architecture} --data NAME")
+    else:
+        recipe = next((r for r in recipes.of_architecture(architecture, known) if r.data == data), None)
+    layers = [Layer(recipe.name, recipe.settings)] if recipe else []
+    if config_file is not None:
+        layers.append(Layer(str(config_file), read_config(config_file)))
+    layers.append(Layer("--set", assignments))
+    mistakes: list[str] = []
+    source = data or (recipe.data if recipe else "")
+    try:
+        check_source(registry, source)
+    except UserError as error:
+        mistakes += error.lines
+    try:
+        settings, origins = build(resolve(card.config), layers)
+    except UserError as error:
+        mistakes += error.lines
+    if mistakes:
+        raise UserError(*mistakes)
+    return Job(
+        card=card,
+        task=registry.tasks.find(card.task),
+        recipe=recipe.name if recipe else "",
+        settings=settings,
+        origins=origins,
+        source=source,
+    )
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings of a YAML or JSON file.
+
+    Raises:
+        UserError: when it cannot be read or is not a mapping.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise UserError(f"--config {path}: expected settings as `name: value`, found a {type(document).__name__}")
+    return {str(key): value for key, value in document.items()}
+
+
+def check_source(registry: Registry, source: str) -> None:
+    """Whether `source` is a data set's name (with a subset after a colon), a folder or a zip.
+
+    Raises:
+        UserError: when it is none of these.
+    """
+    if _is_path(registry, source):
+        return
+    name, _, subset = source.partition(":")
+    if name not in registry.datasets:
+        raise UserError(
+            f"--data {source}: no data set, folder or zip of that name{did_you_mean(name, registry.datasets)}; "
+            "`ganzoo data list` shows the sets"
+        )
+    card = registry.datasets[name]
+    if subset and subset not in card.subsets:
+        there = f"; it has {', '.join(card.subsets)}" if card.subsets else "; it has none"
+        raise UserError(f"--data {source}: {name} has no subset {subset!r}{did_you_mean(subset, card.subsets)}{there}")
+
+
+def _is_path(registry: Registry, source: str) -> bool:
+    return Path(source).exists() and (source.partition(":")[0] not in registry.datasets or os.sep in source)
+
+
+def open_data(registry: Registry, job: Job, split: str = "train", progress: Progress | None = None) -> Data:
+    """The job's data at the job's size.
+
+    Raises:
+        UserError: when they are not there, not readable, or lack a field that the task needs.
+    """
+    wanted = DataRequest(
+        fields=job.task.batch,
+        split=split,
+        size=job.settings.size,
+        fit=job.settings.fit,
+        progress=progress,
+    )
+    if _is_path(registry, job.source):
+        from ganzoo.data.sources import open_path
+
+        return open_path(Path(job.source), wanted, sizes=job.card.sizes)
+    name, _, subset = job.source.partition(":")
+    card = registry.datasets[name]
+    lacking = [field for field in job.task.batch if field not in card.fields]
+    if lacking:
+        fitting = [other.name for other in registry.datasets.values() if set(job.task.batch) <= set(other.fields)]
+        raise UserError(
+            f"--data {name} has no {' and no '.join(lacking)}, which {job.card.name} needs; "
+            f"sets that have: {', '.join(fitting) or 'none yet'}"
+        )
+    size = wanted.size or (card.size if not job.card.sizes or card.size in job.card.sizes else _best(job.card, card.size))
+    data: Data = resolve(card.load)(replace(wanted, subset=subset, size=size))
+    return data
+
+
+def _best(card: Architecture, native: int) -> int:
+    """The largest size that the architecture can do and that is not above the set's own (64 where pictures differ)."""
+    limit = native or 64
+    return max((size for size in card.sizes if size <= limit), default=min(card.sizes))
+
+
+def check_buildable(job: Job, data: Data) -> None:
+    """Build the networks on torch's meta device, which holds no numbers: a size that cannot be built is said before a
+    run folder is made.
+
+    Raises:
+        UserError: when the architecture cannot be built for these data.
+    """
+    import torch
+
+    with torch.device("meta"):
+        build_model(job.card, replace(job.settings, size=data.spec.size), data.spec)
+
+
+def make_run(registry: Registry, job: Job, data: Data, folder: Path | None, root: Path) -> Run:
+    """Make the run's folder and write its config.json.
+
+    Raises:
+        UserError: when the folder holds a run already.
+    """
+    if folder is None:
+        label = Path(job.source).stem if _is_path(registry, job.source) else job.source
+        folder = new_folder(root, job.card.name, label)
+    elif (folder / CONFIG).exists():
+        raise UserError(f"--run {folder} holds a run already; go on with: ganzoo train --resume {folder}")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+    plugin = registry.architectures.plugin(job.card.name)
+    run = Run(
+        folder=folder,
+        architecture=job.card.name,
+        recipe=job.recipe,
+        settings=replace(job.settings, size=data.spec.size),
+        data=data.spec,
+        data_source=job.source if not _is_path(registry, job.source) else str(Path(job.source).resolve()),
+        plugin=plugin.distribution,
+        plugin_version=plugin.version,
+    )
+    run.save()
+    return run
+
+
+def resume_run(registry: Registry, folder: Path, assignments: Mapping[str, Any]) -> tuple[Run, Job]:
+    """An old run with a few settings changed, and the job that it is.
+
+    Raises:
+        UserError: when a setting is given that cannot change, or the run or its data cannot be found.
+    """
+    run = open_run(folder, registry)
+    card = registry.architectures[run.architecture]
+    settings_type = type(run.settings)
+    names = [field.name for field in fields(settings_type)]
+    fixed = [name for name in assignments if name in names and name not in CHANGEABLE]
+    if fixed:
+        raise UserError(
+            *(
+                f"{name}: cannot change when a run goes on (it is {getattr(run.settings, name)} in {folder}); "
+                "begin a new run without --resume"
+                for name in fixed
+            )
+        )
+    resolved = {name: getattr(run.settings, name) for name in names}
+    settings, origins = build(settings_type, [Layer(str(folder / CONFIG), resolved), Layer("--set", assignments)])
+    check_source(registry, run.data_source)
+    job = Job(
+        card=card,
+        task=registry.tasks.find(card.task),
+        recipe=run.recipe,
+        settings=settings,
+        origins=origins,
+        source=run.data_source,
+    )
+    if settings != run.settings:
+        run = replace(run, settings=settings)
+        run.save()
+    return run, job
+
+
+def make_trainer(registry: Registry, run: Run, job: Job, data: Data, group: Group, reporter: Reporter) -> Trainer:
+    """Networks with fresh weights (a pure function of the seed) under a trainer.
+
+    Raises:
+        UserError: when the architecture cannot be built for these data.
+    """
+    from ganzoo.engine.noise import seed_globals
+    from ganzoo.engine.trainer import Trainer
+
+    seed_globals(run.settings.seed, "weights")
+    model = build_model(job.card, run.settings, run.data)
+    return Trainer(run, model, data, job.task, group, registry, reporter)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold a run folder, so that no two processes train in it.
+
+    Raises:
+        UserError: when another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock; there the folder is not guarded
+        yield
+        return
+    with open(folder / ".lock", "w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{folder} is being trained by another process; wait for it or stop it") from None
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is training in that folder now."""
+    try:
+        with lock(folder):
+            return False
+    except (UserError, OSError):
+        return True

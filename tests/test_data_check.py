@@ -1,0 +1,210 @@
+"""`ganzoo data check` finds what is wrong with a set of pictures and says what to do about it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image, ImageFilter
+
+from ganzoo.cli.data import data
+from ganzoo.data.check import Report, check
+from ganzoo.errors import UserError
+
+
+def picture(seed: int, size: tuple[int, int] = (48, 48)) -> Image.Image:
+    """Smooth blobs: like a photograph, and unlike the picture of any other seed."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
+
+
+def save(image: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def advised(report: Report, *pieces: str) -> bool:
+    return any(all(piece in line for piece in pieces) for line in report.advice)
+
+
+def test_a_plain_set_is_counted_and_small_ones_get_augmentation(tmp_path: Path) -> None:
+    for i in range(12):
+        save(picture(i), tmp_path / f"{i}.png")
+    report = check(tmp_path)
+    assert (report.kind, report.count, report.usable) == ("folder", 12, 12)
+    assert report.formats == {"PNG": 12}
+    assert report.modes == {"RGB": 12}
+    assert report.uses == {"generation": 12}
+    assert report.sizes is not None
+    assert (report.sizes.distinct, report.sizes.suggested, report.sizes.not_square) == (1, 48, 0)
+    assert (report.duplicates, report.near_duplicates, report.broken, report.one_colour) == ((), (), (), ())
+    assert len(report.advice) == 1
+    assert advised(report, "fewer than 1,000", "--set diffaug=")
+
+
+def test_kinds_of_pictures_are_counted(tmp_path: Path) -> None:
+    save(picture(1), tmp_path / "rgb.png")
+    save(picture(2).convert("L"), tmp_path / "grey.png")
+    save(picture(3).convert("L").convert("RGB"), tmp_path / "grey-as-rgb.png")
+    save(picture(4).convert("RGBA"), tmp_path / "alpha.png")
+    save(Image.fromarray((np.asarray(picture(5).convert("L")).astype(np.uint16) * 257)), tmp_path / "deep.png")
+    picture(6).save(tmp_path / "film.gif", save_all=True, append_images=[picture(7)])
+    save(Image.new("RGB", (48, 48), "teal"), tmp_path / "flat.png")
+    report = check(tmp_path)
+    assert (report.grey, report.grey_stored_as_colour) == (2, 1)
+    assert (report.alpha, report.deep, report.animated) == (1, 1, 1)
+    assert report.one_colour == ("flat.png",)
+    assert advised(report, "all one colour", "flat.png")
+    assert advised(report, "transparency", "white")
+    assert advised(report, "first frame")
+    assert advised(report, "more than 8 bits")
+    assert advised(report, "3 of 7 pictures are grey", "--set channels=1")
+
+
+def test_grey_stored_as_colour_throughout(tmp_path: Path) -> None:
+    for i in range(3):
+        save(picture(i).convert("L").convert("RGB"), tmp_path / f"{i}.png")
+    assert advised(check(tmp_path), "all pictures are grey", "--set channels=1")
+
+
+def test_sizes_and_shapes(tmp_path: Path) -> None:
+    for i, size in enumerate([(100, 50), (80, 80), (60, 90), (20, 20)]):
+        save(picture(i, size), tmp_path / f"{i}.png")
+    report = check(tmp_path)
+    sizes = report.sizes
+    assert sizes is not None
+    assert (sizes.distinct, sizes.min_side, sizes.max_side, sizes.not_square) == (4, 20, 100, 2)
+    assert (sizes.narrowest, sizes.widest) == (0.667, 2.0)
+    assert (sizes.suggested, sizes.enlarged) == (50, 1)
+    assert advised(report, "50% of the pictures are not square", "--set fit=pad", "--set fit=stretch")
+    assert advised(report, "50 pixels", "--set size=")
+    assert advised(report, "1 pictures are smaller", "enlarged", "--set size=20")
+
+
+def test_broken_and_truncated_files_are_named(tmp_path: Path) -> None:
+    save(picture(1), tmp_path / "good.png")
+    (tmp_path / "page.jpg").write_bytes(b"<html>")
+    save(picture(2), tmp_path / "cut.png")
+    content = (tmp_path / "cut.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    report = check(tmp_path)
+    assert (report.count, report.usable) == (3, 1)
+    assert sorted(item.name for item in report.broken) == ["cut.png", "page.jpg"]
+    assert advised(report, "2 broken files")
+
+
+def test_copies_and_near_copies(tmp_path: Path) -> None:
+    for i in range(30):
+        save(picture(i), tmp_path / f"{i}.png")
+    picture(0).save(tmp_path / "copy.bmp")
+    picture(1).save(tmp_path / "recompressed.jpg", quality=60)
+    picture(2).resize((40, 40), Image.Resampling.LANCZOS).save(tmp_path / "resized.png")
+    picture(3).filter(ImageFilter.GaussianBlur(1)).save(tmp_path / "blurred.png")
+    report = check(tmp_path)
+    assert report.duplicates == (("0.png", "copy.bmp"),)
+    assert set(report.near_duplicates) == {
+        ("1.png", "recompressed.jpg"),
+        ("2.png", "resized.png"),
+        ("3.png", "blurred.png"),
+    }
+    assert advised(report, "1 exact copies", "0.png", "copy.bmp")
+    assert advised(report, "3 groups of near duplicates")
+
+
+def test_large_sets_are_compared_by_equal_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganzoo.data.check.NEAR_LIMIT", 5)
+    for i in range(8):
+        save(picture(i), tmp_path / f"{i}.png")
+    picture(0).save(tmp_path / "again.jpg", quality=98)
+    report = check(tmp_path)
+    assert not report.near_exhaustive
+    assert report.near_duplicates == (("0.png", "again.jpg"),)
+
+
+def test_classes_their_balance_and_leakage(tmp_path: Path) -> None:
+    for i in range(8):
+        save(picture(i), tmp_path / "train" / ("cat" if i else "dog") / f"{i}.png")
+    save(picture(20), tmp_path / "test" / "cat" / "new.png")
+    save(picture(3), tmp_path / "test" / "dog" / "same.png")
+    report = check(tmp_path)
+    assert report.classes == {"cat": 7, "dog": 1}
+    assert report.splits == {"train": 8, "test": 2}
+    assert report.leaked == (("train/cat/3.png", "test/dog/same.png"),)
+    assert advised(report, "1 test pictures are in train/ too")
+    assert advised(report, "unbalanced", "cat has 7", "dog 1")
+    assert report.uses == {"generation": 8, "class-conditional": 8}
+
+
+def test_pairs_domains_and_captions_are_recognised(tmp_path: Path) -> None:
+    for i in range(3):
+        save(picture(i), tmp_path / "two" / "A" / f"{i}.png")
+        save(picture(i + 9), tmp_path / "two" / "B" / f"{i}.png")
+        save(picture(i, (64, 32)), tmp_path / "wide" / f"{i}.png")
+        (tmp_path / "wide" / f"{i}.txt").write_text("a caption")
+    assert check(tmp_path / "two").uses.keys() >= {"paired translation", "unpaired translation"}
+    wide = check(tmp_path / "wide")
+    assert wide.uses == {"generation": 3, "text-to-image": 3, "paired translation": 3}
+    assert not advised(wide, "not square")
+
+
+def test_a_zip_gives_the_report_of_its_folder(tmp_path: Path) -> None:
+    for i in range(4):
+        save(picture(i), tmp_path / "set" / f"{i}.png")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for file in (tmp_path / "set").iterdir():
+            archive.write(file, f"set/{file.name}")
+    loose, packed = check(tmp_path / "set").to_json(), check(tmp_path / "set.zip").to_json()
+    assert (loose.pop("kind"), packed.pop("kind")) == ("folder", "zip")
+    assert loose.pop("path") != packed.pop("path")
+    assert loose == packed
+
+
+def test_the_command_prints_json(tmp_path: Path) -> None:
+    save(picture(1), tmp_path / "1.png")
+    result = CliRunner().invoke(data, ["check", str(tmp_path), "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["usable"] == 1
+
+
+def test_the_command_prints_names_as_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "[red]set[/red]"
+    save(picture(1), folder / "1.png")
+    (folder / "[bold]bad.png").write_bytes(b"x")
+    result = CliRunner().invoke(data, ["check", str(folder)])
+    assert result.exit_code == 0
+    assert "[red]set[/red]" in result.stdout.replace("\n", "")
+    assert "[bold]bad.png" in result.stdout
+    assert "1 usable of 2" in result.stdout
+    assert "--set diffaug=" in result.stdout
+
+
+def test_nothing_usable_is_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"x")
+    result = CliRunner().invoke(data, ["check", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "bad.png" in result.stdout
+    missing = CliRunner().invoke(data, ["check", str(tmp_path / "missing")])
+    assert isinstance(missing.exception, UserError)
+
+
+def test_the_list_of_data_sets_is_printed() -> None:
+    listed = CliRunner().invoke(data, ["list", "--json"])
+    assert listed.exit_code == 0
+    names = [card["name"] for card in json.loads(listed.stdout)]
+    assert names == sorted(names)
+    table = CliRunner().invoke(data, ["list"])
+    assert table.exit_code == 0
+    assert all(name in table.stdout for name in names)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = "{'numpy', 'PIL', 'rich', 'torch'} & set(sys.modules)"
+    code = f"import sys, ganzoo.cli.data; print({heavy} or 'light')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "light"
