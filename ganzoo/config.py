@@ -7,6 +7,7 @@ recipe < `--config file` < `--set key=value`, and are coerced by the declared ty
 from __future__ import annotations
 
 import dataclasses
+import operator
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,9 @@ class AdversarialSettings(Settings):
     """Settings of an `AdversarialModel`: the loss and what keeps it in balance."""
 
     loss: LossName = setting("non-saturating", help="the adversarial loss")
-    lr_discriminator: float | None = setting(None, gt=0, help="learning rate of the discriminator (none: the same as lr)")
+    lr_discriminator: float | None = setting(
+        None, gt=0, help="learning rate of the discriminator (none: the same as lr)"
+    )
     critic_steps: int = setting(1, ge=1, help="discriminator updates a step, each on fresh pictures")
     gradient_penalty: float = setting(10.0, ge=0, help="weight of the WGAN gradient penalty (with loss=wasserstein)")
     r1: float = setting(0.0, ge=0, help="weight (gamma) of the R1 penalty at real pictures (0: off)")
@@ -159,7 +162,8 @@ def coerce(raw: Any, hint: Any) -> Any:
         for choice in arguments:
             if str(choice) == text:
                 return choice
-        raise ValueError(f"{raw!r} is not one of {', '.join(map(str, arguments))}{did_you_mean(text, arguments)}")
+        choices = [str(choice) for choice in arguments]
+        raise ValueError(f"{raw!r} is not one of {', '.join(choices)}{did_you_mean(text, choices)}")
     if origin is tuple:
         items = [item.strip() for item in raw.split(",")] if isinstance(raw, str) else raw
         if items in ([""], ["none"], None):
@@ -200,12 +204,12 @@ def coerce(raw: Any, hint: Any) -> Any:
 def _check_bounds(value: Any, bounds: Mapping[str, Any]) -> None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         for name, sign, holds in (
-            ("gt", ">", lambda limit: value > limit),
-            ("ge", ">=", lambda limit: value >= limit),
-            ("lt", "<", lambda limit: value < limit),
-            ("le", "<=", lambda limit: value <= limit),
+            ("gt", ">", operator.gt),
+            ("ge", ">=", operator.ge),
+            ("lt", "<", operator.lt),
+            ("le", "<=", operator.le),
         ):
-            if name in bounds and not holds(bounds[name]):
+            if name in bounds and not holds(value, bounds[name]):
                 raise ValueError(f"{value} must be {sign} {bounds[name]}")
 
 
@@ -229,7 +233,7 @@ def facts(settings: type[Settings]) -> list[Fact]:
             name=field.name,
             type=_type_name(hints[field.name]),
             default=field.default,
-            help=field.metadata["help"],
+            help=field.metadata.get("help", ""),
             owner="trainer" if owners[field.name] is Settings else "architecture",
         )
         for field in dataclasses.fields(settings)

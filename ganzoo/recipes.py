@@ -65,8 +65,8 @@ def read(path: Path) -> dict[str, Recipe]:
             mistakes.append(f"{path}: {name!r} is not of the form architecture.tag")
         elif not isinstance(entry, dict) or not isinstance(entry.get("data"), str):
             mistakes.append(f"{path}: {name} needs `data:`, the name of a data set")
-        elif unknown := sorted(set(entry) - allowed):
-            hints = ", ".join(f"{key}{did_you_mean(str(key), allowed)}" for key in unknown)
+        elif unknown := sorted(set(map(str, entry)) - allowed):
+            hints = ", ".join(f"{key}{did_you_mean(key, allowed)}" for key in unknown)
             mistakes.append(f"{path}: {name} has unknown keys {hints}")
         elif not isinstance(entry.get("settings") or {}, dict):
             mistakes.append(f"{path}: {name}: `settings:` must be a mapping")
@@ -75,7 +75,7 @@ def read(path: Path) -> dict[str, Recipe]:
                 name=str(name),
                 architecture=architecture,
                 data=entry["data"],
-                settings=entry.get("settings") or {},
+                settings={str(key): value for key, value in (entry.get("settings") or {}).items()},
                 notes=" ".join(str(entry.get("notes", "")).split()),
                 default=bool(entry.get("default", False)),
                 origin=str(path.name),
@@ -95,15 +95,24 @@ def all_recipes(folder: Path | None = None) -> dict[str, Recipe]:
     """Packaged recipes and those of `folder`/zoo.yaml (the working directory's by default).
 
     Raises:
-        UserError: when the user's file gives a packaged name to something else.
+        UserError: when the user's file gives a packaged name to something else, or marks a second default.
     """
     recipes = dict(packaged())
     own = (folder or Path.cwd()) / FILE
     if own.is_file() and own.resolve() != packaged_file().resolve():
         added = read(own)
-        clashes = [name for name in added if name in recipes and added[name].settings != recipes[name].settings]
-        if clashes:
-            raise UserError(*(f"{own}: {name} is a packaged recipe; give yours another tag" for name in clashes))
+        mistakes = []
+        for name, recipe in added.items():
+            same = recipes.get(name, recipe)
+            default = default_recipe(recipe.architecture, recipes)
+            if (recipe.data, recipe.settings) != (same.data, same.settings):
+                mistakes.append(f"{own}: {name} is a packaged recipe; give yours another tag")
+            elif recipe.default and default is not None and default.default and default.name != name:
+                mistakes.append(
+                    f"{own}: the default of {recipe.architecture} is {default.name}; train yours by its name, {name}"
+                )
+        if mistakes:
+            raise UserError(*mistakes)
         recipes.update(added)
     return recipes
 

@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
 from ganzoo import hookspecs
 from ganzoo.cards import Architecture, Card, Dataset, FeatureNetwork, Metric, Task
-from ganzoo.errors import GanzooError, UserError, did_you_mean
+from ganzoo.errors import UserError, did_you_mean
 
 GROUP = "ganzoo"
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("ganzoo_"))
+"""The names of ganzoo's hooks."""
 C = TypeVar("C", bound=Card)
 
 
@@ -52,7 +54,10 @@ class BrokenPlugin:
 
 
 class Cards(Mapping[str, C], Generic[C]):
-    """Cards of one kind by name, sorted. Looking up a name that two plugins claim, or that is not there, explains."""
+    """Cards of one kind by name, sorted. Looking up a name that two plugins claim, or that is not there, explains.
+
+    Going through them (`for name in cards`, `cards.values()`) passes over names that are claimed twice.
+    """
 
     def __init__(self, kind: str, broken: Iterable[BrokenPlugin]) -> None:
         self.kind = kind
@@ -90,14 +95,14 @@ class Cards(Mapping[str, C], Generic[C]):
         """
         if name in self._claims:
             return self[name]
-        message = f"there is no {self.kind} {name!r}{did_you_mean(name, self._claims)}; `{command}` shows them all"
+        near = did_you_mean(name, self._claims) or f"; there are {', '.join(self)}" * (0 < len(self) <= 10)
+        message = f"there is no {self.kind} {name!r}{near}; `{command}` shows them all"
         suspects = [b for b in self._broken if name.replace("-", "_") in f"{b.name} {b.distribution}".replace("-", "_")]
         raise UserError(message, *(f"it may come from {suspect}" for suspect in suspects))
 
     def matching(self, pattern: str) -> list[C]:
         """The cards whose name matches a shell pattern, sorted; names that two plugins claim are left out."""
-        names = (name for name in self if fnmatch.fnmatch(name, pattern))
-        return [self[name] for name in names if len(self._claims[name]) == 1]
+        return [card for name, card in self.items() if fnmatch.fnmatch(name, pattern)]
 
     def clashes(self) -> list[str]:
         """One line for each name that more than one plugin claims."""
@@ -109,10 +114,10 @@ class Cards(Mapping[str, C], Generic[C]):
         return lines
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._claims))
+        return iter(sorted(name for name, claims in self._claims.items() if len(claims) == 1))
 
     def __len__(self) -> int:
-        return len(self._claims)
+        return sum(len(claims) == 1 for claims in self._claims.values())
 
 
 class Registry:
@@ -149,7 +154,7 @@ class Registry:
         try:
             module = load()
         except (Exception, SystemExit) as error:  # a stranger's module may do anything at import
-            return broken(f"{type(error).__name__}: {error}")
+            return broken(_one_line(error))
         plugin = Plugin(
             name=name,
             module=getattr(module, "__name__", type(module).__name__),
@@ -163,21 +168,31 @@ class Registry:
             return broken(f"its entry point {name!r} is taken by {other.distribution} {other.version}")
         try:
             self.manager.register(module, name=name)
-        except (pluggy.PluginValidationError, ValueError) as error:
+        except Exception as error:  # a wrong argument of a hook; or whatever an object's attributes do when looked at
             if self.manager.has_plugin(name):  # pluggy 1.6 leaves it half registered
                 self.manager.unregister(name=name)
-            return broken(" ".join(str(error).split()))
+            return broken(_one_line(error))
         self.plugins[name] = plugin
         self._modules[id(module)] = plugin
         for misspelt in self._unknown_hooks(module):
-            hooks = [hook for hook in vars(hookspecs) if hook.startswith("ganzoo_")]
-            broken(f"{misspelt} is no hook of ganzoo{did_you_mean(misspelt, hooks)}")
+            broken(f"{misspelt} is no hook of ganzoo{did_you_mean(misspelt, HOOKS)}")
+        for hook in HOOKS:
+            if callable(getattr(module, "__dict__", {}).get(hook)) and not self._implements(module, hook):
+                broken(f"{hook} is not marked with @hookimpl, so it is never called")
         if collect:
             self.collect()
 
     def _unknown_hooks(self, module: object) -> list[str]:
         callers = self.manager.get_hookcallers(module) or []
-        return [caller.name for caller in callers if not caller.has_spec()]
+        return [
+            caller.name
+            for caller in callers
+            if not caller.has_spec()
+            and any(found.plugin is module and not found.optionalhook for found in caller.get_hookimpls())
+        ]
+
+    def _implements(self, module: object, hook: str) -> bool:
+        return any(found.plugin is module for found in getattr(self.manager.hook, hook).get_hookimpls())
 
     def collect(self) -> None:
         """Ask every plugin for its cards (again)."""
@@ -190,11 +205,17 @@ class Registry:
     def _cards(self, kind: str, hook: str, card_type: type[C]) -> Cards[C]:
         cards: Cards[C] = Cards(kind, self.broken)
         for plugin, result in self.call(hook):
-            for card in cast("Iterable[object]", result or ()):
-                if isinstance(card, card_type):
-                    cards.add(card, plugin)
+            wanted = f"expected a list of {card_type.__name__}"
+            if not isinstance(result, (list, tuple)):
+                self._break(plugin, f"{hook} returned {type(result).__name__}, {wanted}")
+                continue
+            for card in result:
+                if not isinstance(card, card_type):
+                    self._break(plugin, f"{hook} returned a list with {type(card).__name__} in it, {wanted}")
+                elif not isinstance(card.name, str) or not card.name:
+                    self._break(plugin, f"{hook} returned a card whose name is {card.name!r}, expected text")
                 else:
-                    self._break(plugin, f"{hook} returned {type(card).__name__}, expected {card_type.__name__}")
+                    cards.add(card, plugin)
         return cards
 
     def call(self, hook: str, **arguments: object) -> list[tuple[Plugin, Any]]:
@@ -204,12 +225,9 @@ class Registry:
             plugin = self._modules[id(implementation.plugin)]
             try:
                 wanted = {name: arguments[name] for name in implementation.argnames}
-                result = implementation.function(**wanted)
-                results.append((plugin, list(result) if isinstance(result, (list, tuple)) else result))
-            except GanzooError:
-                raise
-            except Exception as error:
-                self._break(plugin, f"{hook} raised {type(error).__name__}: {error}")
+                results.append((plugin, implementation.function(**wanted)))
+            except (Exception, SystemExit) as error:
+                self._break(plugin, f"{hook} raised {_one_line(error)}")
         return sorted(results, key=lambda pair: pair[0].name)
 
     def _break(self, plugin: Plugin, error: str) -> None:
@@ -221,6 +239,10 @@ class Registry:
         """One line for each broken plugin and each name claimed twice: what `list` prints on stderr."""
         kinds: tuple[Cards[Any], ...] = (self.architectures, self.tasks, self.datasets, self.metrics, self.features)
         return [str(row) for row in self.broken] + [line for cards in kinds for line in cards.clashes()]
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 @cache

@@ -93,7 +93,8 @@ def new_folder(root: Path, architecture: str, data: str) -> Path:
     """Make `root/<architecture>-<data>-<n>` with the first n that is free, and return it."""
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", data).strip("-.") or "data"
     root.mkdir(parents=True, exist_ok=True)
-    taken = [int(m[1]) for p in root.iterdir() if (m := re.fullmatch(rf"{re.escape(architecture)}-{re.escape(label)}-(\d+)", p.name))]
+    pattern = re.compile(rf"{re.escape(architecture)}-{re.escape(label)}-(\d+)")
+    taken = [int(match[1]) for path in root.iterdir() if (match := pattern.fullmatch(path.name))]
     number = max(taken, default=0) + 1
     while True:
         folder = root / f"{architecture}-{label}-{number}"
@@ -208,7 +209,8 @@ def load_model(folder: Path | str, registry: Registry | None = None, device: tor
         weights = load_file(path)
     except Exception as error:  # a damaged file, in whatever way the reader puts it
         raise UserError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
-    wanted = {name for name in model.state_dict() if name.split(".")[0] in model.sampling}
+    state = [name for name in model.state_dict() if not name.endswith("_extra_state")]
+    wanted = {name for name in state if name.split(".")[0] in model.sampling}
     if wanted != set(weights):
         odd = sorted(wanted ^ set(weights))[0]
         raise UserError(f"{path} does not fit {run.architecture}: {odd} is in only one of the two")

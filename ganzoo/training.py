@@ -59,7 +59,9 @@ def plan_job(
     elif data is None:
         recipe = recipes.default_recipe(architecture, known)
         if recipe is None:
-            raise UserError(f"{architecture} has no recipe; say what to train on: ganzoo train {architecture} --data NAME")
+            raise UserError(
+                f"{architecture} has no recipe; say what to train on: ganzoo train {architecture} --data NAME"
+            )
     else:
         recipe = next((r for r in recipes.of_architecture(architecture, known) if r.data == data), None)
     layers = [Layer(recipe.name, recipe.settings)] if recipe else []
@@ -137,13 +139,14 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
         fields=job.task.batch,
         split=split,
         size=job.settings.size,
+        sizes=job.card.sizes,
         fit=job.settings.fit,
         progress=progress,
     )
     if _is_path(registry, job.source):
         from ganzoo.data.sources import open_path
 
-        return open_path(Path(job.source), wanted, sizes=job.card.sizes)
+        return open_path(Path(job.source), wanted)
     name, _, subset = job.source.partition(":")
     card = registry.datasets[name]
     lacking = [field for field in job.task.batch if field not in card.fields]
@@ -153,7 +156,8 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
             f"--data {name} has no {' and no '.join(lacking)}, which {job.card.name} needs; "
             f"sets that have: {', '.join(fitting) or 'none yet'}"
         )
-    size = wanted.size or (card.size if not job.card.sizes or card.size in job.card.sizes else _best(job.card, card.size))
+    fits = not job.card.sizes or card.size in job.card.sizes
+    size = wanted.size or (card.size if fits else _best(job.card, card.size))
     data: Data = resolve(card.load)(replace(wanted, subset=subset, size=size))
     return data
 
@@ -245,11 +249,16 @@ def make_trainer(registry: Registry, run: Run, job: Job, data: Data, group: Grou
     """Networks with fresh weights (a pure function of the seed) under a trainer.
 
     Raises:
-        UserError: when the architecture cannot be built for these data.
+        UserError: when the architecture cannot be built for these data, or they are not those that the run began with.
     """
     from ganzoo.engine.noise import seed_globals
     from ganzoo.engine.trainer import Trainer
 
+    if data.spec.fingerprint != run.data.fingerprint:
+        raise UserError(
+            f"{run.folder}: its data have changed since it began ({run.data_source}: {run.data.count:,} rows then, "
+            f"{data.spec.count:,} now); put them back, or begin a new run without --resume"
+        )
     seed_globals(run.settings.seed, "weights")
     model = build_model(job.card, run.settings, run.data)
     return Trainer(run, model, data, job.task, group, registry, reporter)
@@ -264,19 +273,22 @@ def lock(folder: Path) -> Iterator[None]:
     """
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; there the folder is not guarded
+    except ImportError:  # Windows has none; there the folder is not guarded
         yield
         return
     with open(folder / ".lock", "w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Not flock: the processes that read data inherit it, and outlive a killed trainer by some seconds.
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"{folder} is being trained by another process; wait for it or stop it") from None
         yield
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is training in that folder now."""
+    """Whether another process is training in that folder now."""
+    if not (folder / ".lock").exists():
+        return False
     try:
         with lock(folder):
             return False

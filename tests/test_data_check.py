@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,8 +14,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageFilter
+from rich.console import Console
 
-from ganzoo.cli.data import data
+from ganzoo.cli.data import data, print_wrapped
+from ganzoo.config import AdversarialSettings, Layer, build
 from ganzoo.data.check import Report, check
 from ganzoo.errors import UserError
 
@@ -53,24 +57,24 @@ def test_kinds_of_pictures_are_counted(tmp_path: Path) -> None:
     save(picture(2).convert("L"), tmp_path / "grey.png")
     save(picture(3).convert("L").convert("RGB"), tmp_path / "grey-as-rgb.png")
     save(picture(4).convert("RGBA"), tmp_path / "alpha.png")
-    save(Image.fromarray((np.asarray(picture(5).convert("L")).astype(np.uint16) * 257)), tmp_path / "deep.png")
+    save(Image.fromarray(np.asarray(picture(5).convert("L")).astype(np.uint16) * 257), tmp_path / "deep.png")
     picture(6).save(tmp_path / "film.gif", save_all=True, append_images=[picture(7)])
     save(Image.new("RGB", (48, 48), "teal"), tmp_path / "flat.png")
     report = check(tmp_path)
     assert (report.grey, report.grey_stored_as_colour) == (2, 1)
     assert (report.alpha, report.deep, report.animated) == (1, 1, 1)
     assert report.one_colour == ("flat.png",)
-    assert advised(report, "all one colour", "flat.png")
+    assert advised(report, "pictures of one colour: 1 (flat.png)")
     assert advised(report, "transparency", "white")
     assert advised(report, "first frame")
-    assert advised(report, "more than 8 bits")
-    assert advised(report, "3 of 7 pictures are grey", "--set channels=1")
+    assert advised(report, "more than 8 bits a channel: 1")
+    assert advised(report, "grey pictures: 3 of 7", "trained as RGB")
 
 
 def test_grey_stored_as_colour_throughout(tmp_path: Path) -> None:
     for i in range(3):
         save(picture(i).convert("L").convert("RGB"), tmp_path / f"{i}.png")
-    assert advised(check(tmp_path), "all pictures are grey", "--set channels=1")
+    assert advised(check(tmp_path), "all pictures are grey", "smaller network")
 
 
 def test_sizes_and_shapes(tmp_path: Path) -> None:
@@ -84,7 +88,20 @@ def test_sizes_and_shapes(tmp_path: Path) -> None:
     assert (sizes.suggested, sizes.enlarged) == (50, 1)
     assert advised(report, "50% of the pictures are not square", "--set fit=pad", "--set fit=stretch")
     assert advised(report, "50 pixels", "--set size=")
-    assert advised(report, "1 pictures are smaller", "enlarged", "--set size=20")
+    assert advised(report, "smaller than 50 pixels: 1", "enlarged", "delete them")
+
+
+def test_every_setting_in_the_advice_can_be_typed(tmp_path: Path) -> None:
+    for i, size in enumerate([(300, 150), (200, 200), (300, 300), (40, 40)]):
+        save(picture(i, size), tmp_path / f"{i}.png")
+    save(picture(5).convert("L"), tmp_path / "grey.png")
+    advice = " ".join(check(tmp_path).advice)
+    found = [pair.rstrip(",").split("=") for pair in re.findall(r"--set (\w+=[\w,]+)", advice)]
+    assert ["size", "32"] in found
+    assert ["size", "128"] in found
+    assert {name for name, _ in found} == {"size", "fit", "diffaug"}
+    for name, value in found:
+        build(AdversarialSettings, [Layer("--set", {name: value})])
 
 
 def test_broken_and_truncated_files_are_named(tmp_path: Path) -> None:
@@ -96,7 +113,7 @@ def test_broken_and_truncated_files_are_named(tmp_path: Path) -> None:
     report = check(tmp_path)
     assert (report.count, report.usable) == (3, 1)
     assert sorted(item.name for item in report.broken) == ["cut.png", "page.jpg"]
-    assert advised(report, "2 broken files")
+    assert advised(report, "broken files: 2")
 
 
 def test_copies_and_near_copies(tmp_path: Path) -> None:
@@ -113,8 +130,8 @@ def test_copies_and_near_copies(tmp_path: Path) -> None:
         ("2.png", "resized.png"),
         ("3.png", "blurred.png"),
     }
-    assert advised(report, "1 exact copies", "0.png", "copy.bmp")
-    assert advised(report, "3 groups of near duplicates")
+    assert advised(report, "exact copies: 1", "0.png", "copy.bmp")
+    assert advised(report, "groups of near duplicates: 3")
 
 
 def test_large_sets_are_compared_by_equal_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +153,7 @@ def test_classes_their_balance_and_leakage(tmp_path: Path) -> None:
     assert report.classes == {"cat": 7, "dog": 1}
     assert report.splits == {"train": 8, "test": 2}
     assert report.leaked == (("train/cat/3.png", "test/dog/same.png"),)
-    assert advised(report, "1 test pictures are in train/ too")
+    assert advised(report, "test pictures that are in train/ too: 1")
     assert advised(report, "unbalanced", "cat has 7", "dog 1")
     assert report.uses == {"generation": 8, "class-conditional": 8}
 
@@ -182,6 +199,17 @@ def test_the_command_prints_names_as_they_are(tmp_path: Path) -> None:
     assert "[bold]bad.png" in result.stdout
     assert "1 usable of 2" in result.stdout
     assert "--set diffaug=" in result.stdout
+
+
+@pytest.mark.parametrize("width", range(30, 60))
+def test_advice_is_wrapped_between_words_and_never_within_a_setting(width: int) -> None:
+    line = "half of the pictures are not square: --set fit=pad keeps everything, --set fit=stretch squeezes"
+    terminal = Console(file=io.StringIO(), force_terminal=True, color_system=None, highlight=False, width=width)
+    print_wrapped(terminal, line, "- ")
+    shown = terminal.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(part) <= width for part in shown)
+    assert not any(part.endswith("--set") for part in shown)
+    assert " ".join(part.strip() for part in shown) == f"- {line}"
 
 
 def test_nothing_usable_is_exit_code_2(tmp_path: Path) -> None:

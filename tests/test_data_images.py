@@ -34,7 +34,7 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
 
 
 def pixel(content: bytes, channels: int = 3) -> list[int]:
-    return decode(content, size=1, channels=channels)[:, 0, 0].tolist()
+    return [int(level) for level in decode(content, size=1, channels=channels)[:, 0, 0]]
 
 
 def noise(width: int, height: int, channels: int = 3) -> np.ndarray:

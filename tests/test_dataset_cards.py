@@ -30,7 +30,7 @@ from PIL import Image
 
 import ganzoo_data
 from ganzoo.cards import Dataset, resolve
-from ganzoo.data.base import Data, DataRequest
+from ganzoo.data.base import ArrayData, Data, DataRequest
 from ganzoo.errors import RunError, UserError
 from ganzoo_data import embedded, embedded_sets, torchvision_sets
 
@@ -45,6 +45,9 @@ def load(name: str, **request: Any) -> Any:
 
 def image(data: Data) -> NDArray[np.uint8]:
     """All pictures of a set."""
+    if isinstance(data, ArrayData):
+        columns = [column for column in data.columns.values() if isinstance(column, np.ndarray)]
+        assert all(column.flags.writeable and column.flags.c_contiguous for column in columns), "torch wants it so"
     pictures: NDArray[np.uint8] = data.read(range(len(data)))["image"]
     return pictures
 
@@ -207,11 +210,11 @@ def test_fingerprints_tell_requests_apart() -> None:
 
 def test_mistakes_are_named_all_at_once() -> None:
     with pytest.raises(UserError) as caught:
-        load("fashion", split="tests", fields=("image", "text"), size=0, channels=2)
+        load("fashion", split="tests", fields=("image", "text"), size=5000, channels=2)
     assert caught.value.lines == (
         "fashion has no split 'tests' (did you mean 'test'?); it has train, test",
         "fashion has no field 'text'; it has image, label",
-        "fashion: a size of 0 pixels cannot be; give one between 1 and 4096",
+        "fashion: a size of 5000 pixels cannot be; give one between 1 and 4096",
         "fashion: 2 channels cannot be; give 1 (grey) or 3 (RGB)",
     )
     with pytest.raises(UserError, match=r"no subset 'smiley' \(did you mean 'smileys'\?\); it has people, objects"):
@@ -656,10 +659,12 @@ def test_flowers_are_read_in_every_split(world: World) -> None:
     assert sorted(theirs._labels) == sorted(row["label"].tolist())
 
 
-def test_pictures_of_many_sizes_need_a_size(world: World) -> None:
-    for name, subset in (("flowers102", ""), ("lsun", "bedroom")):
-        with pytest.raises(UserError, match=f"{name}: its pictures differ in size; say how large"):
-            load(name, subset=subset)
+@pytest.mark.parametrize("size", [None, 0])
+def test_pictures_of_many_sizes_become_64_when_nobody_says_a_size(world: World, size: int | None) -> None:
+    serve_flowers(world)
+    data = load("flowers102", size=size)
+    assert data.spec.size == 64
+    assert data.read([0])["image"].shape == (1, 3, 64, 64)
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])

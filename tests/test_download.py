@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from ganzoo.data import download
-from ganzoo.data.download import cache_dir, fetch, fetch_folder, unpack
+from ganzoo.data.download import cache_dir, fetch
+from ganzoo.data.unpack import fetch_folder, unpack
 from ganzoo.errors import RunError, UserError
 
 CONTENT = b"".join(hashlib.sha256(b"%d" % i).digest() for i in range(40_000))  # 1.28 MB that nothing repeats in
@@ -534,3 +535,22 @@ def test_a_fetched_archive_goes_and_one_put_there_stays(server: Server, tmp_path
     with pytest.raises(UserError, match="switched off"):
         fetch_folder(NOWHERE, tmp_path / "three" / "set.tar.gz", tmp_path / "three" / "set", md5=md5, download=False)
     assert not (tmp_path / "three").exists()
+
+
+def test_many_at_once_fetch_and_unpack_once(server: Server, tmp_path: Path) -> None:
+    content = tar_of({f"inner/{i}": bytes(1000) for i in range(200)})
+    server.files["set.tar.gz"] = Served(content)
+    counts: list[int] = []
+
+    def work() -> None:
+        folder = fetch_folder(server.url("set.tar.gz"), tmp_path / "set.tar.gz", tmp_path / "set", inner="inner")
+        counts.append(len(list(folder.iterdir())))
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [200] * 5
+    assert server.ranges == [""]
+    assert nothing_left_beside(tmp_path / "set")

@@ -9,7 +9,7 @@ import sys
 import click
 
 import ganzoo
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, UserError, did_you_mean
 
 COMMANDS = {
     "list": "ganzoo.cli.list",
@@ -34,12 +34,24 @@ class Zoo(click.Group):
             return command
         return self._from_plugins().get(name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            from ganzoo.registry import get_registry
+
+            near = did_you_mean(name, self.list_commands(ctx))
+            suspects = (f"it may come from {row}" for row in get_registry().broken)
+            raise UserError(f"there is no command {name!r}{near}; `ganzoo --help` shows them all", *suspects)
+        return super().resolve_command(ctx, args)
+
     def _from_plugins(self) -> dict[str, click.Command]:
         from ganzoo.registry import get_registry
 
         added = click.Group()
         get_registry().call("ganzoo_commands", cli=added)
-        return added.commands
+        return dict(added.commands)
 
 
 @click.group(cls=Zoo, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -58,7 +70,7 @@ def zoo() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The console script: a person's mistake is one clear line and exit code 2, never a traceback."""
     try:
-        code = zoo.main(args=arguments, standalone_mode=False)
+        code = zoo.main(args=arguments, prog_name="ganzoo", standalone_mode=False)
     except GanzooError as error:
         for line in error.lines:
             click.echo(f"ganzoo: {line}", err=True)

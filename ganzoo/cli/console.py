@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import cache
 
 from rich.console import Console
@@ -13,5 +12,5 @@ def console(stderr: bool = False) -> Console:
     """The console of standard output (or error); piped, it is wide enough that no table is cut."""
     made = Console(stderr=stderr, markup=False, highlight=False, soft_wrap=False)
     if not made.is_terminal:
-        made.width = max(160, shutil.get_terminal_size().columns)
+        made.width = 1000
     return made

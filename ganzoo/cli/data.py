@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
     from ganzoo.cards import Dataset
@@ -61,25 +63,30 @@ def list_datasets(as_json: bool) -> None:
 
     from ganzoo.cli.console import console
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "pictures", "size", "holds", "from", "what it is"):
-        table.add_column(heading, justify="right" if heading == "pictures" else "left", overflow="fold")
+    out = console()
+    gap = 2 if out.width >= 96 else 1
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
+    table.add_column("name", no_wrap=True)
+    table.add_column("pictures", no_wrap=True, justify="right")
+    table.add_column("pixels", no_wrap=True)
+    table.add_column("holds", no_wrap=out.width >= 80)
+    table.add_column("what it is", min_width=15)
+    table.add_column("download", min_width=8, max_width=13)
     for card in cards:
         table.add_row(*(Text(cell) for cell in _dataset_row(card)))
-    console().print(table)
+    out.print(table)
+    out.print("\nTrain on a set:    ganzoo train dcgan --data fashion", soft_wrap=True)
+    out.print("on a class of it:  ganzoo train dcgan --data fashion:sneaker", soft_wrap=True)
 
 
 def _dataset_row(card: Dataset) -> tuple[str, ...]:
-    size = f"{card.size} x {card.size}" if card.size else "any"
-    origin = "embedded" if card.embedded else f"download, {card.download}" if card.download else "download"
-    count = f"{card.count:,}" if card.count else ""
     return (
         card.name,
-        count,
-        f"{size} {'grey' if card.channels == 1 else 'RGB'}",
+        f"{card.count:,}" if card.count else "",
+        f"{card.size or 'any'} {'grey' if card.channels == 1 else 'RGB'}",
         ", ".join(card.fields),
-        origin,
-        (card.title),
+        card.title,
+        "embedded" if card.embedded else card.download or "yes",
     )
 
 
@@ -136,7 +143,7 @@ def _progress() -> Iterator[Progress | None]:
 
         def show(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what)
+                tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
 
         yield show
@@ -147,7 +154,7 @@ def _print_report(report: Report) -> None:
     from rich.text import Text
 
     from ganzoo.cli.console import console
-    from ganzoo.data.sources import describe_skipped
+    from ganzoo.data.store import describe_skipped
 
     out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -156,19 +163,38 @@ def _print_report(report: Report) -> None:
     for name, value in _facts(report):
         table.add_row(Text(name), Text(value))
     out.print(table)
+    if report.broken:
+        out.print()
     for line in describe_skipped(report.broken, examples=10):
-        out.print(line, soft_wrap=True)
+        print_wrapped(out, line, "")
     if report.advice:
         out.print("\nWhat to do:", style="bold")
         for line in report.advice:
-            out.print(f"- {line}", soft_wrap=True)
+            print_wrapped(out, line, "- ")
     elif report.usable:
         out.print("\nNothing to mend.")
 
 
+def print_wrapped(out: Console, line: str, bullet: str) -> None:
+    """One line that breaks between words, never within `--set NAME=VALUE`; piped, it stays whole."""
+    if not out.is_terminal:
+        out.print(bullet + line, soft_wrap=True)
+        return
+    wrapped = textwrap.wrap(
+        line.replace("--set ", "--set\0"),
+        width=out.width,
+        initial_indent=bullet,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for part in wrapped:
+        out.print(part.replace("\0", " "), soft_wrap=True)
+
+
 def _facts(report: Report) -> Iterator[tuple[str, str]]:
     """The rows of the table: what is there, without what to do about it."""
-    from ganzoo.data.sources import printable
+    from ganzoo.data.names import printable
 
     yield report.kind, printable(report.path)
     yield "pictures", f"{report.usable:,} usable of {report.count:,}"
@@ -192,16 +218,27 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "sizes", f"{sizes.distinct:,} different ones"
         yield "  width", "min {}, median {}, max {}".format(*sizes.widths)
         yield "  height", "min {}, median {}, max {}".format(*sizes.heights)
-    yield "not square", f"{sizes.not_square:,} (width / height from {sizes.narrowest:.2f} to {sizes.widest:.2f})"
-    grey = f"{report.grey:,}"
-    if report.grey_stored_as_colour:
-        grey += f", and {report.grey_stored_as_colour:,} stored as colour"
-    yield "grey", grey
-    yield "transparency", f"{report.alpha:,}"
-    yield "over 8 bits", f"{report.deep:,}"
-    yield "animated", f"{report.animated:,}"
-    yield "one colour", f"{len(report.one_colour):,}"
-    yield "exact copies", f"{sum(len(group) - 1 for group in report.duplicates):,}"
-    yield "near copies", f"{sum(len(group) - 1 for group in report.near_duplicates):,}"
+    if sizes.not_square:
+        yield "not square", f"{sizes.not_square:,} (width / height from {sizes.narrowest:.2f} to {sizes.widest:.2f})"
+    if report.grey or report.grey_stored_as_colour:
+        stored = f", and {report.grey_stored_as_colour:,} stored as colour" if report.grey_stored_as_colour else ""
+        yield "grey", f"{report.grey:,}{stored}"
+    kinds = {
+        "transparency": report.alpha,
+        "over 8 bits": report.deep,
+        "animated": report.animated,
+        "one colour": len(report.one_colour),
+    }
+    yield from ((kind, f"{count:,}") for kind, count in kinds.items() if count)
+    yield "exact copies", _copies(report.duplicates)
+    yield "near copies", _copies(report.near_duplicates)
     if "test" in report.splits:
         yield "test in train", f"{len(report.leaked):,}"
+
+
+def _copies(groups: Sequence[tuple[str, ...]]) -> str:
+    """How many pictures are copies of another one."""
+    if not groups:
+        return "none"
+    extra = sum(len(group) - 1 for group in groups)
+    return f"{extra:,} in {len(groups):,} {'group' if len(groups) == 1 else 'groups'}"

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +58,9 @@ def _torch() -> Iterator[Finding]:
     try:
         import torch
     except Exception as error:  # a broken installation fails in many ways
-        yield Finding("torch", "broken", f"{type(error).__name__}: {error}", "pip install --force-reinstall torch torchvision")
+        yield Finding(
+            "torch", "broken", f"{type(error).__name__}: {error}", "pip install --force-reinstall torch torchvision"
+        )
         return
     yield Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
     try:
@@ -85,7 +86,9 @@ def _torch() -> Iterator[Finding]:
         yield Finding(f"device {device}", "ok", f"{name}; precision auto means {auto}")
     if len(devices) == 1:
         built = f"; this torch was built for CUDA {torch.version.cuda}" if torch.version.cuda else ""
-        yield Finding("gpu", "note", f"none found{built}", "the default recipes are made for a CPU; full-size ones want a GPU")
+        yield Finding(
+            "gpu", "note", f"none found{built}", "the default recipes are made for a CPU; full-size ones want a GPU"
+        )
 
 
 def _plugins() -> Iterator[Finding]:
@@ -127,10 +130,10 @@ def _disk() -> Iterator[Finding]:
         existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(existing).free / 2**30
         if not os.access(existing, os.W_OK):
-            yield Finding(what, "broken", f"{existing} is not writable", "choose another folder (GANZOO_CACHE for the cache)")
+            yield Finding(
+                what, "broken", f"{existing} is not writable", "choose another folder (GANZOO_CACHE for the cache)"
+            )
         elif free < 1:
             yield Finding(what, "note", f"{free:.1f} GiB free at {existing}", "a run needs some 0.1 to 1 GiB")
         else:
             yield Finding(what, "ok", f"{free:.0f} GiB free at {existing}")
-    if sys.version_info < (3, 11):
-        yield Finding("python", "broken", platform.python_version(), "ganzoo needs 3.11 or newer")

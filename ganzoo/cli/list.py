@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
-from ganzoo.registry import get_registry
+from ganzoo.cards import Architecture
+from ganzoo.errors import did_you_mean
+from ganzoo.registry import Registry, get_registry
 
 
 @click.command()
@@ -32,21 +35,22 @@ def list(pattern: str, task: str | None, as_json: bool) -> None:
             rows.append({**row, "plugin": {"distribution": plugin.distribution, "version": plugin.version}})
         click.echo(json.dumps(rows, indent=2))
     elif not cards:
-        click.echo(f"no architecture matches {pattern!r}" + (f" with task {task}" if task else ""), err=True)
+        near = did_you_mean(pattern, registry.architectures)
+        click.echo(f"no architecture matches {pattern!r}" + (f" with task {task}" if task else near), err=True)
     else:
         _print(cards, registry)
     for problem in registry.problems():
         click.secho(problem, fg="yellow", err=True)
 
 
-def _print(cards, registry) -> None:  # type: ignore[no-untyped-def]
+def _print(cards: Sequence[Architecture], registry: Registry) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from ganzoo.cli.console import console
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("name", "task", "year", "what it is", "plugin"):
         table.add_column(column, no_wrap=column != "what it is")
     for card in cards:

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from ganzoo.runs import CONFIG, SUMMARY, list_runs
-
 
 @click.command()
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def runs(root: Path, as_json: bool) -> None:
     """The runs of this folder, oldest first: architecture, data, how far, how it ended."""
+    from ganzoo.runs import list_runs
+
     rows = [_row(folder) for folder in list_runs(root)] if root.is_dir() else []
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -26,16 +26,11 @@ def runs(root: Path, as_json: bool) -> None:
 
 
 def _row(folder: Path) -> dict[str, Any]:
+    from ganzoo.runs import CONFIG, SUMMARY
     from ganzoo.training import is_locked
 
-    def read(name: str) -> dict[str, Any]:
-        try:
-            document = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return document if isinstance(document, dict) else {}
-
-    config, summary = read(CONFIG), read(SUMMARY)
+    config, summary = _read(folder / CONFIG), _read(folder / SUMMARY)
+    seconds, warnings = summary.get("seconds"), summary.get("warnings")
     state = summary.get("state", "new")
     if state == "running" and not is_locked(folder):
         state = "killed"
@@ -43,15 +38,33 @@ def _row(folder: Path) -> dict[str, Any]:
         "run": folder.name,
         "folder": str(folder),
         "architecture": config.get("architecture", "?"),
-        "data": config.get("data", {}).get("name", "?"),
+        "data": _mapping(config.get("data")).get("name", "?"),
         "state": state,
         "step": summary.get("step", 0),
-        "steps": config.get("settings", {}).get("steps"),
-        "seconds": summary.get("seconds", 0.0),
-        "warnings": summary.get("warnings", []),
+        "steps": _mapping(config.get("settings")).get("steps"),
+        "seconds": seconds if isinstance(seconds, (int, float)) else 0.0,
+        "warnings": warnings if isinstance(warnings, list) else [],
         "error": summary.get("error"),
-        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        "bytes": sum(map(_size, folder.rglob("*"))),
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return _mapping(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:  # a training run has just renamed it
+        return 0
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -61,7 +74,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 
     from ganzoo.cli.console import console
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("run", "architecture", "data", "state", "steps", "time", "size", "note"):
         table.add_column(heading)
     for row in rows:
@@ -78,5 +91,5 @@ def _print(rows: list[dict[str, Any]]) -> None:
             f"{row['bytes'] / 2**20:.0f} MiB",
             note,
         )
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(str(cell)) for cell in cells))
     console().print(table)

@@ -52,7 +52,9 @@ def show(name: str, as_json: bool) -> None:
     click.echo(f"train it: ganzoo train {recipe.name if recipe else card.name}")
 
 
-def _print(card: Architecture, rows: list[Fact], own: list[recipes.Recipe], values: dict[str, Any], plugin: str) -> None:
+def _print(
+    card: Architecture, rows: list[Fact], own: list[recipes.Recipe], values: dict[str, Any], plugin: str
+) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -72,17 +74,20 @@ def _print(card: Architecture, rows: list[Fact], own: list[recipes.Recipe], valu
     ):
         out.print(f"{label:<8} {text}")
     for owner, title in (("architecture", "settings of the architecture"), ("trainer", "settings of the trainer")):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
         headings = ["setting", "type", "default", *(["value"] if values else []), "help"]
         for heading in headings:
             table.add_column(heading, overflow="fold")
         for row in rows:
             if row.owner == owner:
                 value = [_text(values[row.name]) if row.name in values else ""] if values else []
-                table.add_row(Text(row.name, style="bold"), *map(Text, [row.type, _text(row.default), *value, row.help]))
+                table.add_row(
+                    Text(row.name, style="bold"),
+                    *map(Text, [row.type.replace("|", " | "), _text(row.default), *value, row.help]),
+                )
         out.print(table)
     if own:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="recipes", title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title="recipes", title_justify="left")
         for heading in ("recipe", "data", "notes"):
             table.add_column(heading, overflow="fold")
         for entry in own:

@@ -83,40 +83,36 @@ def train(
     from ganzoo import training
     from ganzoo.runs import find_folder
 
+    # Every mistake that can be found without torch is found before it is imported: that takes seconds.
     root = Path("runs")
+    if resume is not None:
+        old = find_folder(None if resume == NEWEST else resume, root)
+        run, job = training.resume_run(registry, old, values)
+    else:
+        old, run = None, None
+        job = training.plan_job(registry, name or "", data, config, values)
+    if plan:
+        from ganzoo.cli.plan import print_plan
+
+        print_plan(registry, job, device, as_json)
+        return 0
     if devices > 1 and "WORLD_SIZE" not in os.environ:
-        if resume is None and name is not None:
-            training.plan_job(registry, name, data, config, values)
         from ganzoo.engine.launch import launch
 
         return launch(devices, sys.argv[1:])
-    if plan and resume is None:
-        assert name is not None
-        from ganzoo.cli.plan import print_plan
-
-        print_plan(registry, training.plan_job(registry, name, data, config, values), device, as_json)
-        return 0
 
     from ganzoo.engine import distributed
 
     group = distributed.join(device)
     try:
-        old: Path | None = None
-        if resume is not None:
-            old = find_folder(None if resume == NEWEST else resume, root)
-            with training.lock(old) if group.first else nullcontext():
-                run, job = training.resume_run(registry, old, values)
-                return _train(registry, run, job, _open(registry, job), group, previous, resumed=True)
-        assert name is not None
-        job = training.plan_job(registry, name, data, config, values)
-        opened = _open(registry, job)
-        training.check_buildable(job, opened)
-        made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
-        from ganzoo.runs import open_run
-
-        run = open_run(Path(group.broadcast_text(str(made))), registry)
-        with training.lock(run.folder) if group.first else nullcontext():
-            return _train(registry, run, job, opened, group, previous=False, resumed=False)
+        with training.lock(old) if old is not None and group.first else nullcontext():
+            opened = _open(registry, job)
+            if run is None:
+                training.check_buildable(job, opened)
+                made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
+                run = training.open_run(Path(group.broadcast_text(str(made))), registry)
+            with training.lock(run.folder) if old is None and group.first else nullcontext():
+                return _train(registry, run, job, opened, group, previous, resumed=old is not None)
     finally:
         distributed.leave()
 

@@ -76,7 +76,8 @@ class DataSpec:
 class DataRequest:
     """What the caller wants of a data set.
 
-    `size` in pixels (None: the set's own); `channels` 1, 3 or None (the set's own); `fit` says how a picture that is
+    `size` in pixels (None: the set's own); `sizes` in pixels that the architecture can be built for, for the choice
+    when `size` is None (none: any); `channels` 1, 3 or None (the set's own); `fit` says how a picture that is
     not square becomes square; `fields` are the fields that the task needs; `download` permits the network.
     """
 
@@ -84,6 +85,7 @@ class DataRequest:
     split: str = "train"
     subset: str = ""
     size: int | None = None
+    sizes: tuple[int, ...] = ()
     channels: int | None = None
     fit: Fit = "crop"
     download: bool = True

@@ -20,24 +20,13 @@ import numpy as np
 from PIL import Image
 
 from ganzoo.data.base import Progress
+from ganzoo.data.headers import scan
 from ganzoo.data.images import BrokenPicture, Facts, load
-from ganzoo.data.sources import (
-    Layout,
-    Skipped,
-    Store,
-    ZipStore,
-    is_picture,
-    keep_good,
-    layout_of,
-    no_pictures,
-    open_store,
-    parallel,
-    printable,
-    read_file,
-    scan,
-    splits_of,
-    suggest_size,
-)
+from ganzoo.data.layout import Layout, keep_good, layout_of, no_pictures
+from ganzoo.data.names import is_picture, printable, splits_of
+from ganzoo.data.parallel import parallel
+from ganzoo.data.sources import suggest_size
+from ganzoo.data.store import Skipped, Store, ZipStore, open_store, read_file
 from ganzoo.errors import UserError
 
 NEAR_BITS = 8
@@ -54,6 +43,8 @@ USES: Mapping[str, tuple[str, ...]] = {
     "unpaired translation": ("a", "b"),
 }
 _THUMB = (9, 8)
+_USUAL_SIZES = (32, 64, 128, 256, 512, 1024)
+"""Sizes in pixels that advice names: those that most architectures can be built for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +136,7 @@ def check(path: Path, progress: Progress | None = None) -> Report:
             looks[name] = look
     exact = _groups((look.pixels, name) for name, look in looks.items())
     near, exhaustive = _near(looks, exact)
-    splits = splits_of(store)
+    splits = splits_of(store.entries)
     layouts = _layouts(store, facts)
     classes: dict[str, int] = {}
     labelled = layouts.get("class-conditional")
@@ -319,58 +310,67 @@ def _advice(report: Report) -> Iterable[str]:
         yield "nothing here can be used: no picture could be decoded"
         return
     if report.broken:
-        yield f"{len(report.broken):,} broken files are left out of training; replace or delete them"
+        yield f"broken files: {len(report.broken):,}; training leaves them out: replace or delete them"
     if report.leaked:
         train, test = report.leaked[0]
         yield (
-            f"{len(report.leaked):,} test pictures are in train/ too (first: {printable(test)} is {printable(train)}); "
-            "delete them from test/, or the evaluation rewards memorising"
+            f"test pictures that are in train/ too: {len(report.leaked):,} (first: {printable(test)} is "
+            f"{printable(train)}); delete them from test/, or the evaluation rewards memorising"
         )
     extra = sum(len(group) - 1 for group in report.duplicates)
     if extra:
         yield (
-            f"{extra:,} exact copies (first: {_some(report.duplicates[0])}); keep one of each, or the model sees them "
+            f"exact copies: {extra:,} (first: {_some(report.duplicates[0])}); keep one of each, or the model sees them "
             "more often than the rest"
         )
     if report.near_duplicates:
-        how = "" if report.near_exhaustive else f" with equal hashes, all pairs are compared up to {NEAR_LIMIT:,} only"
+        how = "" if report.near_exhaustive else f", equal hashes only (all pairs are compared up to {NEAR_LIMIT:,})"
         yield (
-            f"{len(report.near_duplicates):,} groups of near duplicates{how} (first: "
+            f"groups of near duplicates: {len(report.near_duplicates):,}{how} (first: "
             f"{_some(report.near_duplicates[0])}); look whether they are wanted"
         )
     if report.one_colour:
-        yield f"{len(report.one_colour):,} pictures are all one colour ({_some(report.one_colour)}); delete them"
+        yield f"pictures of one colour: {len(report.one_colour):,} ({_some(report.one_colour)}); delete them"
     if sizes.not_square and "paired translation" not in report.uses:
         share = sizes.not_square / report.usable
         yield (
             f"{share:.0%} of the pictures are not square (width / height from {sizes.narrowest:.2f} to "
-            f"{sizes.widest:.2f}): the middle is cut out; --set fit=pad keeps everything on white, --set fit=stretch "
-            "squeezes"
+            f"{sizes.widest:.2f}): the middle is cut out; --set fit=pad keeps everything on white, "
+            "--set fit=stretch squeezes"
         )
     if sizes.distinct > 1 or sizes.suggested > 128:
+        larger = max((size for size in _USUAL_SIZES if sizes.suggested < size <= sizes.median_side), default=None)
+        smaller = max((size for size in _USUAL_SIZES if size < sizes.suggested), default=None)
+        more = f"; --set size={larger} shows more detail" if larger else ""
+        faster = f"; --set size={smaller} trains faster" if smaller else ""
         yield (
-            f"without a size, {sizes.suggested} pixels are taken (median short side {sizes.median_side}); choose "
-            f"another with --set size=32, 64, 128 ..."
+            f"without --set size, {sizes.suggested} pixels are taken, or the next smaller size that the architecture "
+            f"can do (median short side {sizes.median_side}){more}{faster}"
         )
     if sizes.enlarged:
+        fitting = max((size for size in _USUAL_SIZES if size <= sizes.min_side), default=None)
+        instead = f", or use --set size={fitting}" if fitting else ""
         yield (
-            f"{sizes.enlarged:,} pictures are smaller than {sizes.suggested} pixels and will be enlarged, which blurs "
-            f"them; delete them or use --set size={max(8, sizes.min_side)}"
+            f"pictures smaller than {sizes.suggested} pixels: {sizes.enlarged:,} (the smallest has {sizes.min_side}); "
+            f"they are enlarged, which blurs: delete them{instead}"
         )
     colourless = report.grey + report.grey_stored_as_colour
     if colourless == report.usable and report.grey_stored_as_colour:
-        yield "all pictures are grey, though stored as colour: --set channels=1 trains a smaller network"
+        yield (
+            "all pictures are grey, though stored as colour, and are trained as RGB: saved as grey files they train a "
+            "smaller network"
+        )
     elif 0 < colourless < report.usable:
         yield (
-            f"{colourless:,} of {report.usable:,} pictures are grey: trained as RGB; --set channels=1 makes all of "
-            "them grey"
+            f"grey pictures: {colourless:,} of {report.usable:,}; all are trained as RGB: delete them if the model is "
+            "to paint in colour only"
         )
     if report.alpha:
-        yield f"{report.alpha:,} pictures have transparency: they are put on white"
+        yield f"pictures with transparency: {report.alpha:,}; they are put on white"
     if report.deep:
-        yield f"{report.deep:,} pictures have more than 8 bits a channel: they are scaled to 8"
+        yield f"pictures with more than 8 bits a channel: {report.deep:,}; they are scaled to 8"
     if report.animated:
-        yield f"{report.animated:,} pictures are animated: only the first frame is used"
+        yield f"animated pictures: {report.animated:,}; only the first frame is used"
     if report.classes and min(report.classes.values()) * UNBALANCED < max(report.classes.values()):
         least = min(report.classes, key=lambda name: report.classes[name])
         most = max(report.classes, key=lambda name: report.classes[name])

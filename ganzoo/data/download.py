@@ -2,34 +2,27 @@
 
 `fetch` downloads into `NAME.part`, with a note beside it (`NAME.part.json`: address, validators, length) that lets a
 later call ask for the missing bytes only (RFC 9110, sections 13.1.5 `If-Range` and 14.2 `Range`). The file gets its
-name by a rename, after its length and checksum were found right. `unpack` does the same for the folder in an archive.
-A lock file keeps two processes from writing to one file; the second waits and then finds the work done.
+name by a rename, after its length and checksum were found right. Archives are unpacked by `ganzoo.data.unpack`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import email.message
-import errno
-import gzip
 import hashlib
 import http.client
 import json
 import os
 import shutil
-import stat
-import tarfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from ganzoo.data.base import Progress
+from ganzoo.data.disk import locked, sync, writing
 from ganzoo.errors import RunError, UserError
 
 ATTEMPTS = 5
@@ -42,16 +35,15 @@ LONGEST_PAUSE = 30.0
 
 _CHUNK = 1 << 18
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def cache_dir() -> Path:
     """Where downloads live: `$GANZOO_CACHE`, else `$XDG_CACHE_HOME/ganzoo`, else `~/.cache/ganzoo`."""
     if own := os.environ.get("GANZOO_CACHE"):
         return Path(own).expanduser()
-    shared = os.environ.get("XDG_CACHE_HOME")
+    xdg = os.environ.get("XDG_CACHE_HOME")
     # The XDG specification: a path that is not absolute is to be ignored.
-    base = Path(shared) if shared and Path(shared).is_absolute() else Path("~/.cache").expanduser()
+    base = Path(xdg) if xdg and Path(xdg).is_absolute() else Path("~/.cache").expanduser()
     return base / "ganzoo"
 
 
@@ -85,7 +77,7 @@ def fetch(
         raise UserError(
             f"{target} is not there and downloading is switched off: allow it, {by_hand} (from {addresses[0]})"
         )
-    with _writing(target), _locked(target, progress):
+    with writing(target), locked(target, progress):
         if target.is_file():  # another process was faster
             _check_present(target, wanted, progress)
             return target
@@ -97,88 +89,16 @@ def fetch(
             except _GiveUpError as error:
                 failures.append(f"{address}: {error}")
                 continue
-            _sync(part)
+            sync(part)
             os.replace(part, target)
             _note_path(part).unlink(missing_ok=True)
-            _sync(target.parent)
+            sync(target.parent)
             return target
     kept = " (what has arrived is kept: the same command goes on from there)" if part.exists() else ""
     raise UserError(
         *(f"cannot download {failure}" for failure in failures[:-1]),
         f"cannot download {failures[-1]}; try again when the network is there{kept}, {by_hand}",
     )
-
-
-def unpack(archive: Path, folder: Path, *, inner: str = "", progress: Progress | None = None) -> Path:
-    """Return `folder`, unpacked from `archive` (tar of any compression, or zip) unless it is there already.
-
-    `inner` names the folder within the archive that becomes `folder`; without it the whole archive does. Members that
-    would leave the folder, links out of it and devices are refused. Everything is unpacked beside `folder` first, so
-    that it is there as a whole or not at all.
-
-    Raises:
-        UserError: the archive is damaged, unsafe, or holds no `inner`.
-        RunError: the disk is full.
-    """
-    if folder.is_dir():
-        return folder
-    with _writing(folder), _locked(folder, progress):
-        if folder.is_dir():
-            return folder
-        beside = folder.with_name(folder.name + ".unpacking")
-        shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed: we hold the lock
-        beside.mkdir()
-        try:
-            if archive.suffix == ".zip":
-                _unpack_zip(archive, beside, progress)
-            else:
-                _unpack_tar(archive, beside, progress)
-            source = beside / inner
-            if not source.is_dir() or source.is_symlink():
-                found = ", ".join(sorted(entry.name for entry in beside.iterdir())[:8]) or "nothing"
-                raise UserError(f"{archive}: no folder {inner!r} in it, it holds {found}; delete it and run again")
-            os.replace(source, folder)
-            _sync(folder.parent)
-        except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")  # tarfile lists every compression it tried
-            raise UserError(f"{archive} cannot be unpacked ({reason}): delete it and run again") from error
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    return folder
-
-
-def fetch_folder(
-    urls: str | Sequence[str],
-    archive: Path,
-    folder: Path,
-    *,
-    inner: str = "",
-    sha256: str | None = None,
-    md5: str | None = None,
-    size: int | None = None,
-    progress: Progress | None = None,
-    download: bool = True,
-) -> Path:
-    """Return `folder`: `fetch` of `archive`, then `unpack`, unless it is there already.
-
-    An archive that was downloaded here is deleted when the folder is there; one that somebody put there stays.
-
-    Raises:
-        UserError, RunError: as `fetch` and `unpack`.
-    """
-    if folder.is_dir():
-        return folder
-    if not download and not archive.is_file():
-        fetch(urls, archive, download=False)  # says what to do
-    with _writing(folder), _locked(folder.with_name(folder.name + ".whole"), progress):
-        if folder.is_dir():
-            return folder
-        put_there = archive.is_file()
-        fetch(urls, archive, sha256=sha256, md5=md5, size=size, progress=progress, download=download)
-        unpack(archive, folder, inner=inner, progress=progress)
-        if not put_there:
-            archive.unlink()
-    return folder
 
 
 # --------------------------------------------------------------------------------------------------- one address
@@ -432,123 +352,3 @@ def _room(folder: Path, needed: int) -> None:
             f"{folder}: {needed:,} bytes are to come and {free:,} are free; make room, or set GANZOO_CACHE to a folder "
             "on another disk"
         )
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold what was written; a system that cannot do so for a folder is left in peace."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Make the folder of `target`, and say in one line what is wrong with the disk when something is."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise RunError(
-                f"{target}: the disk is full ({error.strerror}); make room and run again (what has arrived is kept), "
-                "or set GANZOO_CACHE to a folder on another disk"
-            ) from error
-        raise UserError(
-            f"{error.filename or target} cannot be written ({error.strerror}); set GANZOO_CACHE to a folder that can"
-        ) from error
-
-
-# ------------------------------------------------------------------------------------------------------- archives
-
-
-def _unpack_tar(archive: Path, folder: Path, progress: Progress | None) -> None:
-    """Member by member through tarfile's data filter (PEP 706)."""
-    total = archive.stat().st_size
-    with open(archive, "rb") as raw, tarfile.open(fileobj=raw) as tar:
-        shown = 0.0
-        for member in tar:
-            tar.extract(member, folder, filter="data")
-            if progress and time.monotonic() - shown > 0.1:
-                shown = time.monotonic()
-                progress(f"unpack {archive.name}", min(raw.tell(), total), total)
-    if progress:
-        progress(f"unpack {archive.name}", total, total)
-
-
-def _unpack_zip(archive: Path, folder: Path, progress: Progress | None) -> None:
-    with zipfile.ZipFile(archive) as container:
-        members = container.infolist()
-        for member in members:
-            name = member.filename
-            outside = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or ".." in Path(name).parts
-            if outside or stat.S_ISLNK(member.external_attr >> 16):
-                raise UserError(f"{archive}: {name!r} would be unpacked outside its folder; the archive is not used")
-        shown = 0.0
-        for done, member in enumerate(members, 1):
-            container.extract(member, folder)
-            if progress and (time.monotonic() - shown > 0.1 or done == len(members)):
-                shown = time.monotonic()
-                progress(f"unpack {archive.name}", done, len(members))
-
-
-# ----------------------------------------------------------------------------------------------------------- lock
-
-
-@contextlib.contextmanager
-def _locked(target: Path, progress: Progress | None) -> Iterator[None]:
-    """Hold `NAME.lock`; the system lets go of it when the process dies. Waits for whoever holds it."""
-    path = target.with_name(target.name + ".lock")
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            while not _try_lock(descriptor):
-                if progress:
-                    progress(f"wait for the process that downloads {target.name}", 0, 0)
-                time.sleep(0.1)
-            # The holder before us may have deleted the file: then ours is a lock on nothing.
-            if _same_file(descriptor, path):
-                break
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows does not delete what is open: the empty file stays
-            path.unlink()
-        os.close(descriptor)
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _try_lock(descriptor: int) -> bool:
-    """Whether the lock is ours now. A file system without locks gives it to everyone: the checksum is left as guard."""
-    try:
-        import fcntl
-    except ImportError:
-        return _try_lock_windows(descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
-    return True
-
-
-def _try_lock_windows(descriptor: int) -> bool:
-    import importlib
-
-    msvcrt = importlib.import_module("msvcrt")  # by name: the type checker knows it on Windows only
-    try:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    except OSError:
-        return False
-    return True

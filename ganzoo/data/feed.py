@@ -19,6 +19,7 @@ from ganzoo.config import Settings
 from ganzoo.data.base import ArrayData, Data, Progress
 from ganzoo.engine.distributed import Group
 from ganzoo.engine.noise import Noise, derive
+from ganzoo.errors import GanzooError, RunError
 
 
 class Order:
@@ -81,7 +82,7 @@ class Feed:
         return self.order.rows(start, start + self.local)
 
     def draw(self, draw: int, noise: Noise) -> dict[str, Any]:
-        """The fields of that batch: pictures float32 [-1, 1] (n, C, H, W) channels_last, labels int64, texts strings."""
+        """That batch's fields: pictures float32 [-1, 1] (n, C, H, W) channels_last, labels int64, texts strings."""
         if self._loader is not None:
             columns = self._loader.at(draw)
         else:
@@ -118,14 +119,17 @@ class Feed:
             self._loader.close()
 
 
-class _Rows(Dataset[dict[str, Any]]):
+class _Rows(Dataset["dict[str, Any] | GanzooError"]):
     """A `Data` as a torch data set whose items are whole batches of rows."""
 
     def __init__(self, data: Data) -> None:
         self.data = data
 
-    def __getitem__(self, rows: Sequence[int]) -> dict[str, Any]:
-        columns = self.data.read(rows)
+    def __getitem__(self, rows: Sequence[int]) -> dict[str, Any] | GanzooError:
+        try:
+            columns = self.data.read(rows)
+        except GanzooError as error:  # handed over as it is: torch would wrap it into a traceback's text
+            return error
         return {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in columns.items()}
 
 
@@ -137,15 +141,24 @@ class _Stream:
         self.feed = feed
         self.workers = workers
         self._next = -1
-        self._iterator: Iterator[Mapping[str, Any]] | None = None
+        self._iterator: Iterator[Mapping[str, Any] | GanzooError] | None = None
 
     def at(self, draw: int) -> dict[str, Any]:
         if self._iterator is None or draw != self._next:
             self._iterator = self._begin(draw)
         self._next = draw + 1
-        return dict(next(self._iterator))
+        try:
+            columns = next(self._iterator)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            reason = " ".join(str(error).split())[:160]  # killed, most likely for want of memory
+            raise RunError(f"a process that read the data has died ({reason})") from error
+        if isinstance(columns, GanzooError):
+            raise columns
+        return dict(columns)
 
-    def _begin(self, draw: int) -> Iterator[Mapping[str, Any]]:
+    def _begin(self, draw: int) -> Iterator[Mapping[str, Any] | GanzooError]:
         feed = self.feed
 
         def rows_from(start: int) -> Iterator[list[int]]:
@@ -156,11 +169,12 @@ class _Stream:
         return iter(
             DataLoader(
                 _Rows(self.data),
-                sampler=rows_from(draw),  # type: ignore[arg-type]
+                sampler=rows_from(draw),
                 batch_size=None,
                 num_workers=self.workers,
                 pin_memory=feed.device.type == "cuda",
                 worker_init_fn=_ignore_interrupt if self.workers else None,
+                generator=torch.Generator(),  # else it draws a seed from the global one, and a resume changes dropout
             )
         )
 

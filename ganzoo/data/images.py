@@ -275,7 +275,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, BrokenPicture):
         return error.reason
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {MAX_PIXELS // 1_000_000} megapixels"
+        return f"more than {MAX_PIXELS / 1e6:.0f} megapixels"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture of a known format"
     if isinstance(error, OSError) and "truncated" in str(error).lower():

@@ -8,14 +8,22 @@ phase), and the processes drift apart without an error; a flat all-reduce cannot
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ganzoo.errors import UserError
+from ganzoo.engine.launch import LOST
+from ganzoo.errors import GanzooError, UserError
+
+
+class LostProcess(GanzooError):
+    """Another process of the run ended while this one waited for it."""
+
+    exit_code = LOST
 
 
 @dataclass(frozen=True)
@@ -32,14 +40,21 @@ class Group:
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Mean of every gradient over the processes, in one collective. A missing gradient counts as zeros."""
+        """Mean of every gradient over the processes, in one collective.
+
+        A gradient that only some processes have counts as zeros in the others. One that none has stays missing, as it
+        does in a single process: Adam would move a weight with a gradient of zeros by its momentum.
+        """
         if self.world == 1:
             return
         trained = list(parameters)
-        for parameter in trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        self._average([parameter.grad for parameter in trained if parameter.grad is not None])
+        missing = [parameter.grad is None for parameter in trained]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        there = torch.tensor([not absent for absent in missing], dtype=torch.float32, device=self.device)
+        self._average([*gradients, there])
+        if any(missing):
+            for parameter, gradient, share in zip(trained, gradients, there.tolist(), strict=True):
+                parameter.grad = gradient if share > 0 else None
 
     def average(self, tensors: Iterable[Tensor]) -> None:
         """Mean of every tensor over the processes, in place, in one collective."""
@@ -48,7 +63,8 @@ class Group:
 
     def _average(self, tensors: list[Tensor]) -> None:
         flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
-        dist.all_reduce(flat)
+        with _together():
+            dist.all_reduce(flat)
         flat /= self.world
         offset = 0
         for tensor in tensors:
@@ -60,7 +76,8 @@ class Group:
         if self.world > 1:
             for tensor in tensors:
                 contiguous = tensor.detach().contiguous()
-                dist.broadcast(contiguous, src=0)
+                with _together():
+                    dist.broadcast(contiguous, src=0)
                 tensor.detach().copy_(contiguous)
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
@@ -68,7 +85,8 @@ class Group:
         if self.world == 1:
             return flags
         value = torch.tensor([float(flag) for flag in flags], device=self.device)
-        dist.all_reduce(value, op=dist.ReduceOp.MAX)
+        with _together():
+            dist.all_reduce(value, op=dist.ReduceOp.MAX)
         return tuple(bool(flag) for flag in value.tolist())
 
     def broadcast_text(self, text: str) -> str:
@@ -78,13 +96,15 @@ class Group:
         payload = torch.zeros(4096, dtype=torch.uint8, device=self.device)
         encoded = torch.tensor(list(text.encode()), dtype=torch.uint8, device=self.device)
         payload[: len(encoded)] = encoded
-        dist.broadcast(payload, src=0)
+        with _together():
+            dist.broadcast(payload, src=0)
         return bytes(payload.tolist()).rstrip(b"\0").decode()
 
     def barrier(self) -> None:
         """Wait for all."""
         if self.world > 1:
-            dist.barrier()
+            with _together():
+                dist.barrier()
 
     def largest_difference(self, tensors: Iterable[Tensor]) -> float:
         """Largest absolute difference of these tensors between any process and the first (0.0: all equal)."""
@@ -108,6 +128,14 @@ def join(device: str = "auto") -> Group:
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return Group(rank=rank, world=world, device=chosen)
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # gloo and nccl say so when a peer has closed its connection
+        raise LostProcess("another process of this run has ended") from error
 
 
 def leave() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+EXTRA_STATE = "_extra_state"
+"""How torch names in a state_dict what a module's `get_extra_state` gives."""
 
 
 class EMA:
@@ -23,7 +26,9 @@ class EMA:
         self.rampup = rampup
         self._live: dict[str, Tensor] = {}
         for name, network in networks.items():
-            self._live.update({f"{name}.{key}": value for key, value in network.state_dict(keep_vars=True).items()})
+            # A module's extra state is not a weight: there is nothing to average, and the checkpoint has it.
+            tensors = {k: v for k, v in network.state_dict(keep_vars=True).items() if not k.endswith(EXTRA_STATE)}
+            self._live.update({f"{name}.{key}": value for key, value in tensors.items()})
         self.average = {name: value.detach().clone() for name, value in self._live.items()}
         floats = [name for name, value in self._live.items() if value.is_floating_point()]
         self._floats = floats
@@ -48,14 +53,15 @@ class EMA:
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The networks carry the averaged weights inside, and their own again afterwards; nothing is copied."""
-        self._swap()
+        self._swap(list(self._live))
         try:
             yield
         finally:
-            self._swap()
+            self._swap(list(reversed(self._live)))  # backwards, so that tied weights get their own again
 
-    def _swap(self) -> None:
-        for name, value in self._live.items():
+    def _swap(self, names: Sequence[str]) -> None:
+        for name in names:
+            value = self._live[name]
             value.data, self.average[name] = self.average[name], value.data
 
     def load(self, average: dict[str, Tensor]) -> None:

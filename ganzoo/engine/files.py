@@ -41,13 +41,28 @@ def write_text(path: Path, text: str) -> None:
     write_atomic(path, lambda stream: stream.write(text.encode()))
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files that a killed process left in a run folder."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+def make_folder(path: Path) -> None:
+    """Make a folder where it is not there yet.
+
+    Raises:
+        RunError: when it cannot be made (a full disk).
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{path} could not be made: {_reason(error)}") from error
+
+
+def remove_leftovers(*folders: Path) -> None:
+    """Delete temporary files that a killed process left in these folders."""
+    for folder in folders:
+        for leftover in folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
 
 
 def _keep(path: Path, keep: Path) -> None:
+    if keep.exists() and path.samefile(keep):
+        return  # a run that was killed between two renames left it so; and renaming a link to its own file does nothing
     spare = keep.with_name(f".{keep.name}.{os.getpid()}.tmp")
     spare.unlink(missing_ok=True)
     try:

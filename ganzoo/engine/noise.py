@@ -45,7 +45,7 @@ class Noise:
 
     def randn(self, *shape: int, stream: str = "z") -> Tensor:
         """Standard normal, (count, *shape), float32."""
-        key = ("randn", stream, *shape)
+        key: tuple[Key, ...] = ("randn", stream, *shape)
         if key not in self._drawn:
             generator = self._generator("randn", stream)
             self._drawn[key] = torch.randn(self.count, *shape, generator=generator, device=self.device)
@@ -53,7 +53,7 @@ class Noise:
 
     def rand(self, *shape: int, stream: str) -> Tensor:
         """Uniform in [0, 1), (count, *shape), float32."""
-        key = ("rand", stream, *shape)
+        key: tuple[Key, ...] = ("rand", stream, *shape)
         if key not in self._drawn:
             generator = self._generator("rand", stream)
             self._drawn[key] = torch.rand(self.count, *shape, generator=generator, device=self.device)
@@ -61,7 +61,7 @@ class Noise:
 
     def randint(self, high: int, *shape: int, stream: str) -> Tensor:
         """Integers in [0, high), (count, *shape), int64."""
-        key = ("randint", stream, high, *shape)
+        key: tuple[Key, ...] = ("randint", stream, high, *shape)
         if key not in self._drawn:
             generator = self._generator("randint", stream)
             self._drawn[key] = torch.randint(high, (self.count, *shape), generator=generator, device=self.device)

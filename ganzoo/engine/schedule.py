@@ -8,7 +8,7 @@ from ganzoo.config import Settings
 
 
 def factor(settings: Settings, step: int) -> float:
-    """What the learning rate is multiplied by on that step (counted from 0): warm-up, then constant, then a fall to 0."""
+    """Factor of the learning rate on that step (counted from 0): warm-up, then constant, then a fall to 0."""
     if step < settings.warmup:
         return (step + 1) / settings.warmup
     start = settings.decay_start * settings.steps

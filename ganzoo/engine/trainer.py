@@ -24,9 +24,9 @@ from ganzoo.cards import Task, resolve
 from ganzoo.data.base import Data
 from ganzoo.data.feed import Feed
 from ganzoo.engine import checkpoint, precision, schedule
-from ganzoo.engine.distributed import Group
+from ganzoo.engine.distributed import Group, LostProcess
 from ganzoo.engine.ema import EMA
-from ganzoo.engine.files import remove_leftovers, write_atomic, write_text
+from ganzoo.engine.files import make_folder, remove_leftovers, write_atomic, write_text
 from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.engine.watch import EVERY as LOOK_EVERY
 from ganzoo.engine.watch import CollapseWatch
@@ -91,6 +91,7 @@ class Trainer:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phases = list(model.phases())
         self.networks = self._networks()
+        self._train_mode()
         self.dtype = precision.resolve(settings.precision, self.device)
         self.optimizers = {name: self._optimizer(name) for name in self.networks if self._trained(name)}
         self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
@@ -189,17 +190,17 @@ class Trainer:
         """Train up to `settings.steps` (or stop cleanly at `until`), saving on the way and on a signal.
 
         Raises:
-            RunError: on a loss or gradient that is not finite, or when the disk is full; the last good checkpoint stays.
+            RunError: on a loss or gradient that is not finite, or when the disk is full; the last checkpoint stays.
         """
         steps = self.settings.steps
         until = steps if until is None else min(until, steps)
         run, first = self.run_folder, self.group.first
         begun = saved = time.monotonic()
-        before, stopped = self.seconds, False
+        before, stopped, interrupted = self.seconds, False, False
         grids = self._grid_steps()
         if first:
-            remove_leftovers(run.folder)
-            run.samples.mkdir(exist_ok=True)
+            remove_leftovers(run.folder, run.samples)
+            make_folder(run.samples)
             self._trim_metrics()
             self._say("ganzoo_run_started", run=run)
             self._summarise("running")
@@ -210,7 +211,7 @@ class Trainer:
                     batches = self.train_step()
                     step, now = self.step, time.monotonic()
                     self.seconds = before + now - begun
-                    if step % LOOK_EVERY == 0:
+                    if step % LOOK_EVERY == 0 and batches:
                         self._look(batches[-1])
                     told = step % self.settings.log_every == 0 or step == 1 or step in grids
                     scalars = self._tick() if told else None
@@ -220,12 +221,20 @@ class Trainer:
                     self.reporter.stepped(step, scalars)
                     every = self.settings.checkpoint_every
                     due = step % every == 0 if every else now - saved >= CHECKPOINT_SECONDS
-                    due, stopped = self.group.any(due, self._asked is not None)
+                    due, interrupted, terminated = self.group.any(
+                        due, self._asked == signal.SIGINT, self._asked == signal.SIGTERM
+                    )
+                    stopped = interrupted or terminated
                     if due and not stopped and step < until:
                         self.save()
                         saved = time.monotonic()
                 self.save()
             self._summarise("finished" if self.step >= steps else "stopped")
+        except LostProcess as caught:
+            error = caught
+            self._summarise("failed", error=str(caught))
+            again = f"ganzoo train --resume {run.folder}"
+            raise LostProcess(f"{caught}; go on from the last checkpoint with: {again}") from caught
         except BaseException as caught:
             error = caught
             self._summarise("failed", error=str(caught) or type(caught).__name__)
@@ -234,8 +243,9 @@ class Trainer:
             self.feed.close()
             if first:
                 self._say("ganzoo_run_finished", run=run, error=error)
-        stopper = (self._asked or signal.SIGTERM) if stopped else None
-        return Outcome(self.step, stopper, tuple(self.warnings), self.seconds)
+        if not stopped or self.step >= steps:  # a signal during the last step changes nothing: the run is done
+            return Outcome(self.step, None, tuple(self.warnings), self.seconds)
+        return Outcome(self.step, signal.SIGINT if interrupted else signal.SIGTERM, tuple(self.warnings), self.seconds)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -259,11 +269,15 @@ class Trainer:
     # --- what is written --------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write the checkpoint and the averaged weights, once everything is known to be finite."""
+        """Write the averaged weights and the checkpoint, once everything is known to be finite.
+
+        The checkpoint comes last: a run that is killed in between goes on from the older one and writes both again,
+        whereas a finished checkpoint beside old weights would never be mended.
+        """
         self._finite.check()
         if self.group.first:
-            checkpoint.save(self.run_folder.folder, self.state())
             self.save_weights()
+            checkpoint.save(self.run_folder.folder, self.state())
         self.group.barrier()
 
     def save_weights(self) -> None:
@@ -272,14 +286,14 @@ class Trainer:
 
         from ganzoo.modelcard import model_card
 
-        payload = to_bytes(weights_of(self.ema.average), metadata={"format": "pt", "step": str(self.step)})
+        payload = to_bytes(weights_of(self.ema.average), metadata={"format": "pt"})
         write_atomic(self.run_folder.folder / WEIGHTS, lambda stream: stream.write(payload))
         card = self.registry.architectures[self.run_folder.architecture]
         write_text(self.run_folder.folder / "README.md", model_card(self.run_folder, card, self.task, self.step))
 
     def state(self) -> dict[str, Any]:
         """Everything that a run needs to go on to the same bits."""
-        frozen = {name for name in self.networks if not self._trained(name)}
+        frozen = {name for name in self.networks if self._frozen(name)}
         weights = {n: v for n, v in self.model.state_dict().items() if n.split(".")[0] not in frozen}
         return {
             "step": self.step,
@@ -307,7 +321,7 @@ class Trainer:
             )
         try:
             missing, unexpected = self.model.load_state_dict(state["model"], strict=False)
-            frozen = tuple(f"{name}." for name in self.networks if not self._trained(name))
+            frozen = tuple(f"{name}." for name in self.networks if self._frozen(name))
             if unexpected or any(not name.startswith(frozen) for name in missing):
                 raise KeyError((unexpected or missing)[0])
             self.ema.load(state["ema"])
@@ -323,6 +337,9 @@ class Trainer:
         self.warnings = list(state["warnings"])
         self._sums = {name: value.to(self.device) for name, value in state["sums"].items()}
         self._counts = dict(state["counts"])
+        if self.step >= self.settings.steps and self.group.first:
+            remove_leftovers(self.run_folder.folder, self.run_folder.samples)
+            self._summarise("finished")  # killed after its last checkpoint, it may not have come to say so
 
     @torch.no_grad()
     def sample(self, count: int | None = None) -> tuple[Tensor, Mapping[str, Any]]:
@@ -335,7 +352,7 @@ class Trainer:
                 inputs = self.model.inputs(SampleRequest(count=count, noise=noise))
                 return self.model.generate(inputs).float().cpu(), inputs
         finally:
-            self.model.train()
+            self._train_mode()
 
     def _sample(self, step: int) -> Path | None:
         if not self.group.first:
@@ -355,6 +372,7 @@ class Trainer:
     def _tick(self) -> dict[str, float]:
         """Means since the last line, and how fast it goes."""
         self._finite.check()
+        self.group.average(self._sums.values())
         scalars = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         self._sums, self._counts = {}, {}
         scalars["lr_factor"] = schedule.factor(self.settings, self.step - 1)
@@ -428,11 +446,23 @@ class Trainer:
         for phase in self.phases:
             for name in phase.trains:
                 if name not in networks:
-                    raise TypeError(f"phase {phase.name!r} trains {name!r}, which is not a network of {type(self.model).__name__}")
+                    model = type(self.model).__name__
+                    raise TypeError(f"phase {phase.name!r} trains {name!r}, which is not a network of {model}")
         return networks
 
     def _trained(self, name: str) -> bool:
         return any(name in phase.trains for phase in self.phases)
+
+    def _frozen(self, name: str) -> bool:
+        """Whether no phase trains it. A module without weights (an image pool) is state of the run, so it is not."""
+        return not self._trained(name) and any(True for _ in self.networks[name].parameters())
+
+    def _train_mode(self) -> None:
+        """Train mode, but for frozen networks: their running statistics must not move."""
+        self.model.train()
+        for name, network in self.networks.items():
+            if self._frozen(name):
+                network.eval()
 
     def _optimizer(self, name: str) -> torch.optim.Optimizer:
         how = self.model.optimizer(name)

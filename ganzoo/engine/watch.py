@@ -30,7 +30,9 @@ class CollapseWatch:
         self.warned: list[str] = []
 
     @torch.no_grad()
-    def look(self, real: Tensor | None, fake: Tensor | None, real_logits: Tensor | None, fake_logits: Tensor | None) -> list[str]:
+    def look(
+        self, real: Tensor | None, fake: Tensor | None, real_logits: Tensor | None, fake_logits: Tensor | None
+    ) -> list[str]:
         """One look at a batch (whatever of it there is); returns new warnings."""
         self.looks += 1
         weight = max(1 / PATIENCE, 1 / self.looks)

@@ -35,6 +35,15 @@ def dcgan_init(module: nn.Module, std: float = 0.02) -> None:
         nn.init.zeros_(module.bias)
 
 
+def he_init(module: nn.Module, slope: float = 0.2) -> None:
+    """Weights that keep the size of signals through LeakyReLU (He et al., 2015, arXiv:1502.01852), biases 0: for
+    networks without normalisation, in which N(0, 0.02) shrinks them from layer to layer."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.kaiming_normal_(module.weight, a=slope)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 def maybe_spectral(module: nn.Module, norm: Norm) -> nn.Module:
     """The module with its weight divided by its largest singular value (Miyato et al., 2018) where `norm` says so."""
     return spectral_norm(module) if norm == "spectral" else module

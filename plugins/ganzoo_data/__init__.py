@@ -224,7 +224,7 @@ def _downloaded() -> list[Dataset]:
             classes=DIGITS,
             splits=("train", "test", "extra"),
             subsets=DIGITS,
-            download="182 MB (extra: 1.3 GB)",
+            download="182 MB, extra 1.3 GB",
         ),
         Dataset(
             name="stl10",
@@ -280,6 +280,6 @@ def _downloaded() -> list[Dataset]:
             count=9_895_373,
             splits=("train", "val"),
             subsets=_slugs(LSUN_CATEGORIES),
-            download="by hand: 2 to 43 GB a category",
+            download="2 to 43 GB, by hand",
         ),
     ]

@@ -15,7 +15,7 @@ name: about a tenth of every category is held out, and variants of one name (man
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -162,16 +162,22 @@ def _emoji_rows(split: str) -> list[int]:
 
 def _tiles(name: str, mode: Literal["L", "RGB"], size: int, count: int) -> NDArray[np.uint8]:
     """The first `count` tiles of a sheet, row by row, on white: (count, size, size) or (count, size, size, 3) uint8."""
+    sheet = _sheet(name, mode)
+    rows, columns = sheet.shape[0] // size, sheet.shape[1] // size
+    grid = sheet.reshape(rows, size, columns, size, *sheet.shape[2:]).swapaxes(1, 2)
+    return grid.reshape(rows * columns, size, size, *sheet.shape[2:])[:count]
+
+
+@lru_cache(maxsize=1)
+def _sheet(name: str, mode: Literal["L", "RGB"]) -> NDArray[np.uint8]:
+    """A whole sheet on white, read-only. The last one is kept: decoding it is most of the time a set takes."""
     import numpy as np
     from PIL import Image
 
     picture: Image.Image = Image.open(FILES / name)
     if picture.mode == "RGBA":
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    sheet = np.asarray(picture.convert(mode))
-    rows, columns = sheet.shape[0] // size, sheet.shape[1] // size
-    grid = sheet.reshape(rows, size, columns, size, *sheet.shape[2:]).swapaxes(1, 2)
-    return grid.reshape(rows * columns, size, size, *sheet.shape[2:])[:count]
+    return np.asarray(picture.convert(mode))
 
 
 def _half(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -101,7 +101,7 @@ def check(name: str, request: DataRequest, *, fields: Sequence[str], splits: Seq
     findings += [
         f"{name} has no field {field!r}; it has {', '.join(fields)}" for field in request.fields if field not in fields
     ]
-    if request.size is not None and not 1 <= request.size <= _LARGEST:
+    if request.size and not 1 <= request.size <= _LARGEST:  # 0 is None: it says "no size of its own" on a card
         findings.append(f"{name}: a size of {request.size} pixels cannot be; give one between 1 and {_LARGEST}")
     if request.channels not in (None, 1, 3):
         findings.append(f"{name}: {request.channels} channels cannot be; give 1 (grey) or 3 (RGB)")

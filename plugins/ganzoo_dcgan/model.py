@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ganzoo.adversarial import AdversarialModel
 from ganzoo.data.base import DataSpec
-from ganzoo.nn.layers import Norm, dcgan_init, maybe_spectral
+from ganzoo.nn.layers import Norm, dcgan_init, he_init, maybe_spectral
 from ganzoo_dcgan.config import Config
 
 
@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
         layers.append(maybe_spectral(nn.Conv2d(widths[-1], 1, inner), norm))
         self.layers = nn.Sequential(*layers)
         if norm != "spectral":
-            self.apply(dcgan_init)
+            self.apply(dcgan_init if norm == "batch" else he_init)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return torch.flatten(self.layers(pictures))

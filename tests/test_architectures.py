@@ -1,0 +1,183 @@
+"""What every architecture of the zoo promises, those of other packages included."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from conftest import TinyRuns
+
+from ganzoo.cards import resolve
+from ganzoo.config import Layer, Settings, build, facts
+from ganzoo.data.base import DataSpec, Field
+from ganzoo.engine.noise import Noise, seed_globals
+from ganzoo.errors import UserError
+from ganzoo.model import Model, SampleRequest
+from ganzoo.registry import get_registry
+from ganzoo.runs import build_model, load_model
+
+ARCHITECTURES = sorted(get_registry().architectures)
+ADVERSARIAL = ["vanilla", "cgan", "dcgan"]
+
+
+def spec(size: int = 28, channels: int = 1, classes: int = 5) -> DataSpec:
+    fields = (
+        Field(name="image", kind="image", channels=channels, size=size),
+        Field(name="label", kind="label", classes=tuple(f"class-{i}" for i in range(classes))),
+    )
+    return DataSpec(name="made-up", split="train", count=100, fields=fields)
+
+
+def make(name: str, data: DataSpec, **settings: Any) -> Model:
+    card = get_registry().architectures[name]
+    values = {**card.tiny, **settings, "size": data.size}
+    built, _ = build(resolve(card.config), [Layer("test", values)])
+    seed_globals(0, "weights")
+    return build_model(card, built, data)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_card_is_complete_and_the_settings_have_help(name: str) -> None:
+    card = get_registry().architectures[name]
+    assert all(getattr(card, field) for field in ("title", "task", "year", "paper", "summary", "licence"))
+    assert card.task in get_registry().tasks
+    settings_type = resolve(card.config)
+    assert issubclass(settings_type, Settings)
+    assert all(len(fact.help) > 8 for fact in facts(settings_type))
+    assert issubclass(resolve(card.model), Model)
+    assert resolve(card.model).__doc__
+    assert card.paper.split(":")[-1] in __import__(resolve(card.model).__module__, fromlist=["_"]).__doc__
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_it_builds_and_generates_at_every_size_it_claims(name: str) -> None:
+    for size in get_registry().architectures[name].sizes or (16, 33):
+        for channels in (1, 3):
+            model = make(name, spec(size, channels)).eval()
+            inputs = model.inputs(SampleRequest(count=2, noise=Noise(0, count=2)))
+            pictures = model.generate(inputs)
+            assert pictures.shape == (2, channels, size, size)
+            assert pictures.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", [n for n in ARCHITECTURES if get_registry().architectures[n].sizes])
+def test_a_size_that_it_cannot_do_is_refused_with_the_nearest_it_can(name: str) -> None:
+    with pytest.raises(UserError, match="--set size=28"):
+        make(name, spec(27))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(name: str) -> None:
+    model = make(name, spec()).eval()
+    inputs = model.inputs(SampleRequest(count=6, noise=Noise(0, count=6)))
+    whole = model.generate(inputs)
+    alone = model.generate({key: value[3:4] for key, value in inputs.items()})
+    assert torch.allclose(whole[3:4], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_generating_is_differentiable_in_the_latent(name: str) -> None:
+    model = make(name, spec()).eval()
+    inputs = model.inputs(SampleRequest(count=2, noise=Noise(0, count=2)))
+    if "z" not in inputs:
+        pytest.skip("no latent")
+    inputs["z"] = inputs["z"].clone().requires_grad_(True)
+    model.generate(inputs).sum().backward()
+    assert inputs["z"].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_network_is_trained_by_a_phase_and_every_weight_of_it_gets_a_gradient(
+    name: str, tiny_run: TinyRuns
+) -> None:
+    trainer = tiny_run(name, steps=2).trainer
+    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
+    trainer.train_step()
+    trained = {network for phase in trainer.phases for network in phase.trains}
+    for network in trained:
+        for key, parameter in trainer.networks[network].named_parameters():
+            full = f"{network}.{key}"
+            assert torch.isfinite(parameter).all(), full
+            assert not torch.equal(before[full], parameter.detach()), f"{full} does not move"
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_is_saved_loads_into_the_same_pictures(name: str, tiny_run: TinyRuns) -> None:
+    tiny = tiny_run(name, steps=3)
+    tiny.trainer.run()
+    expected, inputs = tiny.trainer.sample(4)
+    model = load_model(tiny.run.folder)
+    with torch.inference_mode():
+        assert torch.allclose(model.generate(inputs).float(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "minimax"},
+        {"loss": "least-squares"},
+        {"loss": "hinge", "discriminator_norm": "spectral"},
+        {"loss": "wasserstein", "critic_steps": 2},
+        {"loss": "relativistic", "r1": 1, "r2": 1, "penalty_every": 2},
+        {"diffaug": "color,translation,cutout"},
+        {"lr_discriminator": 1e-4, "accumulate": 2, "clip": 1.0, "flip": True},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_losses_penalties_and_augmentation_are_settings_of_all(
+    name: str, settings: dict[str, Any], tiny_run: TinyRuns
+) -> None:
+    config = resolve(get_registry().architectures[name].config)
+    known = {field.name for field in dataclasses.fields(config)}
+    trainer = tiny_run(name, **{k: v for k, v in settings.items() if k in known}).trainer
+    for _ in range(3):
+        trainer.train_step()
+    assert all(torch.isfinite(parameter).all() for parameter in trainer.model.parameters())
+
+
+@pytest.mark.parametrize("name", ["dcgan", "cgan"])
+def test_batch_normalisation_under_a_gradient_penalty_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="discriminator_norm"):
+        make(name, spec(), loss="wasserstein", discriminator_norm="batch")
+
+
+def test_the_perceptrons_of_the_conditional_gan_have_the_papers_widths() -> None:
+    model = make("cgan", spec(28, 1, 10), variant="mlp", width=50, latent=100)
+    generator, discriminator = model.generator, model.discriminator
+    assert generator.from_z[0].out_features == 200
+    assert generator.from_y[0].out_features == 1000
+    assert generator.joint[0].out_features == 1200
+    assert discriminator.from_x[0].linear.out_features == 240 * 5
+    assert discriminator.from_y[0].linear.out_features == 50 * 5
+    assert discriminator.joint[0].linear.out_features == 240 * 4
+    pictures = model.generate(model.inputs(SampleRequest(count=3, noise=Noise(0, count=3))))
+    assert pictures.shape == (3, 1, 28, 28)
+
+
+@pytest.mark.parametrize("variant", ["conv", "mlp"])
+def test_the_class_changes_the_picture_and_the_verdict(variant: str) -> None:
+    model = make("cgan", spec(), variant=variant).eval()
+    z, pictures = torch.randn(2, 8), torch.rand(2, 1, 28, 28)
+    zeros, ones = torch.zeros(2, dtype=torch.long), torch.ones(2, dtype=torch.long)
+    assert not torch.equal(model.generate({"z": z, "label": zeros}), model.generate({"z": z, "label": ones}))
+    assert not torch.equal(model.discriminator(pictures, zeros), model.discriminator(pictures, ones))
+
+
+def test_the_dcgan_of_the_paper_has_its_widths_at_64_pixels() -> None:
+    model = make("dcgan", spec(64, 3), width=128, latent=100)
+    convolutions = [m for m in model.generator.modules() if isinstance(m, torch.nn.ConvTranspose2d)]
+    assert [m.in_channels for m in convolutions] == [100, 1024, 512, 256, 128]
+    assert convolutions[-1].out_channels == 3
+
+
+def test_truncation_keeps_the_latent_within_its_bound_and_leaves_the_rest_alone() -> None:
+    model = make("dcgan", spec())
+    free = model.inputs(SampleRequest(count=50, noise=Noise(0, count=50)))["z"]
+    tight = model.inputs(SampleRequest(count=50, noise=Noise(0, count=50), truncation=0.7))["z"]
+    assert tight.abs().max() <= 0.7
+    inside = free.abs() <= 0.7
+    assert torch.equal(free[inside], tight[inside])
+    assert tight.std() > 0.3
