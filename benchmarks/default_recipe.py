@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import torch
-from fashion_classifier import Classifier, classifier, frechet, load_split, moments
+from fashion_classifier import Classifier, Moments, classifier, frechet, load_split, moments
 from textbook import TextbookGAN
 from torch import Tensor
 
@@ -30,7 +30,7 @@ from ganzoo.registry import get_registry
 SAMPLES = 2000
 
 
-def score(model: Classifier, reference: tuple, pictures: Tensor, label: Tensor | None) -> str:
+def score(model: Classifier, reference: Moments, pictures: Tensor, label: Tensor | None) -> str:
     """Distance, accuracy of the class asked for where there is one, and how many classes are drawn."""
     pictures = pictures.clamp(-1, 1)
     if pictures.shape[-1] == 32:
@@ -45,7 +45,7 @@ def score(model: Classifier, reference: tuple, pictures: Tensor, label: Tensor |
     return text
 
 
-def zoo(name: str, assignments: list[str], steps: list[int], model: Classifier, reference: tuple) -> None:
+def zoo(name: str, assignments: list[str], steps: list[int], model: Classifier, reference: Moments) -> None:
     """Train a recipe, stopping to measure."""
     registry = get_registry()
     job = training.plan_job(registry, name, None, None, parse_assignments(assignments))
@@ -68,10 +68,12 @@ def zoo(name: str, assignments: list[str], steps: list[int], model: Classifier, 
             label = torch.cat(labels) if labels else None
             seconds = trainer.seconds
             text = score(model, reference, torch.cat(pictures), label)
-            print(f"{name:<16} step {step:>5}  {seconds:6.1f} s  {seconds / step * 1000:5.1f} ms/step  {text}", flush=True)
+            print(
+                f"{name:<16} step {step:>5}  {seconds:6.1f} s  {seconds / step * 1000:5.1f} ms/step  {text}", flush=True
+            )
 
 
-def plain(steps: list[int], model: Classifier, reference: tuple, bf16: bool) -> None:
+def plain(steps: list[int], model: Classifier, reference: Moments, bf16: bool) -> None:
     """The tutorial's DCGAN: 32 wide, batch 64, 32 x 32 pictures."""
     pictures, _ = load_split("train")
     gan = TextbookGAN(width=32, size=32, channels=1, bf16=bf16, seed=0)

@@ -1,4 +1,4 @@
-"""A small classifier of Fashion-MNIST, as a yardstick for the recipes: class accuracy and a Frechet distance of features.
+"""A small classifier of Fashion-MNIST, a yardstick for recipes: class accuracy and a Frechet distance of features.
 
 Two strided convolutions and a penultimate layer of 64, trained on the real training pictures (the full set where the
 Debian package or the cache has it, else the embedded one). Distances in its features compare recipes with each other
@@ -20,6 +20,7 @@ from ganzoo.data.base import ArrayData, DataRequest
 from ganzoo.engine.noise import seed_globals
 from ganzoo.registry import get_registry
 
+Moments = tuple[np.ndarray, np.ndarray]
 CACHE = Path(__file__).parent / "results" / "fashion-classifier.pt"
 
 
@@ -88,13 +89,13 @@ def classifier() -> tuple[Classifier, float]:
 
 
 @torch.inference_mode()
-def moments(model: Classifier, pictures: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def moments(model: Classifier, pictures: Tensor) -> Moments:
     """Mean (64,) and covariance (64, 64) of the features, float64."""
     features = torch.cat([model.features(block) for block in pictures.split(500)]).double().numpy()
     return features.mean(0), np.cov(features, rowvar=False)
 
 
-def frechet(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> float:
+def frechet(a: Moments, b: Moments) -> float:
     """Squared Frechet distance of two Gaussians, through the eigenvalues of a symmetric product."""
     values, vectors = np.linalg.eigh(a[1])
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T

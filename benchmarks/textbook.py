@@ -53,7 +53,9 @@ def networks(width: int, size: int, channels: int, latent: int = 100) -> tuple[n
 class TextbookGAN:
     """One tutorial GAN: `step(real)` trains on a batch in [-1, 1]."""
 
-    def __init__(self, width: int, size: int, channels: int, bf16: bool = False, seed: int = 0, latent: int = 100) -> None:
+    def __init__(
+        self, width: int, size: int, channels: int, bf16: bool = False, seed: int = 0, latent: int = 100
+    ) -> None:
         torch.manual_seed(seed)
         self.latent = latent
         self.generator, self.discriminator = networks(width, size, channels, latent)
@@ -88,8 +90,8 @@ class TextbookGAN:
         with torch.no_grad():
             for old, new in zip(self.average.parameters(), self.generator.parameters(), strict=True):
                 old.mul_(0.999).add_(new, alpha=0.001)
-            for old, new in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-                old.copy_(new)
+            for copied, latest in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+                copied.copy_(latest)
 
     @torch.inference_mode()
     def sample(self, count: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""The common case: one generator against one discriminator, with the zoo's losses, penalties and augmentation by setting.
+"""The common case: a generator against a discriminator, with the zoo's losses, penalties and augmentation by setting.
 
-An architecture whose step is that subclasses `AdversarialModel`, makes `generator` and `discriminator`, and is done. One
-whose step is something else subclasses `ganzoo.Model`.
+An architecture whose step is that subclasses `AdversarialModel`, makes `generator` and `discriminator`, and is done.
+One whose step is something else subclasses `ganzoo.Model`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class AdversarialModel(Model):
         return pictures
 
     def inputs(self, request: SampleRequest) -> dict[str, Any]:
-        """`z` (count, latent) and, where it is conditional, `label` (count,): the given ones, or all classes in turn."""
+        """`z` (count, latent) and, where it is conditional, `label` (count,): as given, or all classes in turn."""
         made: dict[str, Any] = {"z": truncated_normal(request, self.latent)}
         if self.conditional:
             label = request.given.get("label")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,8 @@ class Phase:
 
     `trains` names the networks that learn. The phase runs on steps `start <= step < stop` that `every` divides
     (`every=16` is lazy regularisation), `repeat` times on fresh batches (critic steps). `weights` multiply its loss
-    terms (1 where a term is not named). `networks_called` of a phase need not be declared: gradients are kept from
-    every network that it does not train.
+    terms (1 where a term is not named). No gradient is computed for a network
+    that the phase does not train.
     """
 
     name: str
@@ -66,6 +66,10 @@ class Batch:
         self.rows = rows
         self.step = step
         self.size = rows.stop - rows.start
+
+    if TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __getattr__(self, name: str) -> Any:
         there = sorted(key for key in vars(self) if key not in ("noise", "rows"))

@@ -7,6 +7,7 @@ import json
 from ganzoo.cards import Architecture, Task
 from ganzoo.runs import CONFIG, WEIGHTS, Run
 
+
 def model_card(run: Run, card: Architecture, task: Task, step: int) -> str:
     """The card's text: what it is, what it was trained on, how to use it."""
     settings = run.settings

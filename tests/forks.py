@@ -137,7 +137,14 @@ def the_driver() -> Driver:
 
 def _drive() -> None:
     sys.path.insert(0, str(HERE))
-    for name in ("toys", "ganzoo.cli.train", "ganzoo.modelcard", "torch.utils.tensorboard", "torch._dynamo", "safetensors.torch"):
+    for name in (
+        "toys",
+        "ganzoo.cli.train",
+        "ganzoo.modelcard",
+        "torch.utils.tensorboard",
+        "torch._dynamo",
+        "safetensors.torch",
+    ):
         importlib.import_module(name)
     import toys
 

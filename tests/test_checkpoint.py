@@ -1,4 +1,4 @@
-"""A checkpoint that cannot be used is one clear line and exit code 2, offers the one before it, and executes nothing."""
+"""A checkpoint that cannot be used is one clear line and exit code 2, offers the one before, and executes nothing."""
 
 from __future__ import annotations
 
@@ -187,7 +187,9 @@ def test_a_checkpoint_of_other_networks_does_not_fit(run: Path, driver: Driver, 
     other = driver.run("train", "toy-gan", "--data", "toy-pictures", "--run", "other", "--steps", 2, cwd=tmp_path)
     assert other.code == 0, other
     shutil.copy(tmp_path / "other" / checkpoint.NAME, run / checkpoint.NAME)
-    assert "its checkpoint does not fit the networks" in one_line(driver.run("train", "--resume", "run", cwd=tmp_path), 2)
+    assert "its checkpoint does not fit the networks" in one_line(
+        driver.run("train", "--resume", "run", cwd=tmp_path), 2
+    )
 
 
 def test_saving_keeps_the_one_before(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import pytest
@@ -57,9 +58,11 @@ def test_the_average_is_in_the_network_inside_and_the_weights_are_back_outside()
     network, ema = averaged(1.0)
     fill(network, 0.0)
     ema.update(1000, 1000)
-    with pytest.raises(ZeroDivisionError), ema.applied():
-        assert network.weight[0, 0].item() == pytest.approx(0.5)
+    inside = []
+    with contextlib.suppress(ZeroDivisionError), ema.applied():
+        inside.append(network.weight[0, 0].item())
         raise ZeroDivisionError
+    assert inside == [pytest.approx(0.5)]
     assert torch.equal(network.weight, torch.zeros(1, 2))
     assert ema.average["net.weight"][0, 0].item() == pytest.approx(0.5)
 
@@ -81,8 +84,8 @@ def test_tied_weights_get_their_own_values_back() -> None:
 def test_whole_numbers_are_taken_over_and_running_statistics_averaged() -> None:
     network = nn.BatchNorm1d(1)
     ema = EMA({"norm": network}, half_life=10, rampup=0)
-    network.running_mean.fill_(4.0)  # type: ignore[union-attr, operator]
-    network.num_batches_tracked.fill_(9)  # type: ignore[union-attr, operator]
+    network.running_mean.fill_(4.0)  # type: ignore[union-attr]
+    network.num_batches_tracked.fill_(9)  # type: ignore[union-attr]
     ema.update(10, 10)
     assert ema.average["norm.running_mean"].item() == pytest.approx(2.0)
     assert ema.average["norm.num_batches_tracked"].item() == 9
@@ -131,9 +134,9 @@ def test_noise_has_the_moments_and_bounds_it_should() -> None:
     assert abs(noise.randn(1).mean().item()) < 4 / math.sqrt(20_000)
     assert noise.randn(1).std().item() == pytest.approx(1, abs=0.03)
     uniform = noise.rand(stream="u")
-    assert 0 <= uniform.min()
+    assert uniform.min() >= 0
     assert uniform.max() < 1
-    assert noise.randint(3, stream="i").unique().tolist() == [0, 1, 2]
+    assert sorted(set(noise.randint(3, stream="i").tolist())) == [0, 1, 2]
 
 
 def test_seeds_of_different_keys_differ_and_fit_63_bits() -> None:

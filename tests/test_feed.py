@@ -1,4 +1,4 @@
-"""Which rows a step sees: every row once an epoch, the same however the data come and however many processes there are."""
+"""Which rows a step sees: every row once an epoch, however the data come and however many processes there are."""
 
 from __future__ import annotations
 

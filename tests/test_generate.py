@@ -32,14 +32,18 @@ def _runs(cwd: Path) -> Path:
     return cwd / "runs"
 
 
-def test_the_newest_run_is_meant_when_none_is_named(trained: Callable[[str], Path], here: Callable[..., Answer]) -> None:
+def test_the_newest_run_is_meant_when_none_is_named(
+    trained: Callable[[str], Path], here: Callable[..., Answer]
+) -> None:
     folder = trained("dcgan")
     answer = here("generate", "-n", "5")
     assert answer.code == 0, answer.err
     assert (folder / "generated" / "n5-seed0.png").is_file()
 
 
-def test_the_first_of_many_are_those_of_few(trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path) -> None:
+def test_the_first_of_many_are_those_of_few(
+    trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path
+) -> None:
     trained("dcgan")
     assert here("generate", "-n", "3", "--out", "few").code == 0
     assert here("generate", "-n", "70", "--out", "many").code == 0
@@ -48,7 +52,9 @@ def test_the_first_of_many_are_those_of_few(trained: Callable[[str], Path], here
         assert file.read_bytes() == (cwd / "many" / file.name).read_bytes()
 
 
-def test_another_seed_gives_other_pictures(trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path) -> None:
+def test_another_seed_gives_other_pictures(
+    trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path
+) -> None:
     trained("dcgan")
     for seed in ("0", "1"):
         assert here("generate", "-n", "1", "--seed", seed, "--out", f"seed{seed}").code == 0
@@ -62,12 +68,16 @@ def test_a_label_by_name_and_by_number_are_the_same(
     assert here("generate", "cgan-1", "--label", "sneaker", "-n", "4", "--out", "named").code == 0
     assert here("generate", "cgan-1", "--label", "7", "-n", "4", "--out", "numbered").code == 0
     assert here("generate", "cgan-1", "--label", "bag", "-n", "4", "--out", "bags").code == 0
-    named, numbered, bags = ([p.read_bytes() for p in sorted((cwd / n).iterdir())] for n in ("named", "numbered", "bags"))
+    named, numbered, bags = (
+        [p.read_bytes() for p in sorted((cwd / n).iterdir())] for n in ("named", "numbered", "bags")
+    )
     assert named == numbered
     assert named != bags
 
 
-def test_per_class_makes_a_folder_for_each(trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path) -> None:
+def test_per_class_makes_a_folder_for_each(
+    trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path
+) -> None:
     trained("cgan")
     assert here("generate", "--per-class", "2", "--out", "all").code == 0
     counts = {folder.name: len(list(folder.iterdir())) for folder in (cwd / "all").iterdir()}

@@ -1,4 +1,4 @@
-"""Several processes train one model: the same weights on each, those of one process with the whole batch, and one end."""
+"""Several processes train one model: equal weights on each, those of one process with the whole batch, and one end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from forks import PATIENCE, Child, Driver, Ended, the_driver
 from proof import bits, differences, one_line
 
 from ganzoo.engine import checkpoint
-from ganzoo.engine.distributed import LOST, Group
+from ganzoo.engine.distributed import Group
+from ganzoo.engine.launch import LOST
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ def gone(pids: list[int]) -> bool:
 
 
 def test_a_mistake_that_every_process_finds_is_said_once(tmp_path: Path) -> None:
-    process = start_devices(*VANILLA, "--steps", 2, "--set", "batch=7", "--run", "run", cwd=tmp_path)
+    process = start_devices("vanilla", "--steps", 2, "--set", "batch=7", "--run", "run", cwd=tmp_path)
     out, err = process.communicate(timeout=PATIENCE)
     line = one_line(Ended(process.returncode, out, err), 2)
     assert "batch: 7 cannot be cut into 2 process(es)" in line
@@ -175,13 +176,14 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     process = start_devices(*VANILLA, "--steps", 100000, "--set", "checkpoint_every=2", "--run", "run", cwd=tmp_path)
     wait_for(tmp_path / "run" / checkpoint.NAME, process)
     ranks = children(process.pid)
-    second = next(pid for pid in ranks if b"RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes().partition(b"LOCAL_")[0]
-                  or b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes())  # fmt: skip
+    second = next(pid for pid in ranks if b"\0RANK=1\0" in b"\0" + Path(f"/proc/{pid}/environ").read_bytes())
     os.kill(second, signal.SIGKILL)
-    out, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGKILL
     assert "Traceback" not in err, err
-    assert "another process of this run has ended; go on from the last checkpoint with: ganzoo train --resume run" in err
+    assert (
+        "another process of this run has ended; go on from the last checkpoint with: ganzoo train --resume run" in err
+    )
     assert "process 1 of 2 was ended by SIGKILL" in err
     assert gone(ranks)
     checkpoint.load(tmp_path / "run" / checkpoint.NAME)

@@ -55,8 +55,8 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bits(
     command = last.partition("ganzoo ")[2].split()
     again = driver.run(*command, "--steps", step + 2, cwd=tmp_path)
     assert again.code == 0, again
-    whole = driver.run("train", "vanilla", "--run", "whole", *LONG[2:-2], "--set", "maxout_units=8", "--steps", step + 2,
-                       cwd=tmp_path)  # fmt: skip
+    settings = (*LONG[2:-2], "--set", "maxout_units=8", "--steps", step + 2)
+    whole = driver.run("train", "vanilla", "--run", "whole", *settings, cwd=tmp_path)
     assert whole.code == 0, whole
     one, other = (bits(tmp_path / name) for name in ("run", "whole"))
     assert [differences(one[part], other[part]) for part in ("model", "ema", "optimizers")] == [[], [], []]

@@ -208,7 +208,8 @@ def test_a_batch_that_cannot_be_cut_says_what_can(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "what"), [("loss", "the loss 'error' of phase 'autoencoder'"), ("gradient", "the gradient of phase 'auto")]
+    ("where", "what"),
+    [("loss", "the loss 'error' of phase 'autoencoder'"), ("gradient", "the gradient of phase 'auto")],
 )
 def test_what_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
     where: str, what: str, folder: Path, tmp_path: Path
@@ -232,7 +233,9 @@ def test_the_command_names_what_is_not_finite_and_how_to_go_on(driver: Driver, t
     assert line.startswith("ganzoo: the loss 'error' of phase 'autoencoder' is not finite at step 5; ")
     command = line.partition("go on from the last good checkpoint with: ganzoo ")[2]
     assert command == "train --resume run"
-    assert one_line(driver.run(*command.split(), cwd=tmp_path), 1) == line  # it goes on from step 4, and the sum is as bad
+    assert (
+        one_line(driver.run(*command.split(), cwd=tmp_path), 1) == line
+    )  # it goes on from step 4, and the sum is as bad
     assert bits(tmp_path / "run")["step"] == 4
 
 

@@ -22,13 +22,24 @@ BLOCK = 64
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option("-n", "count", type=click.IntRange(1), metavar="N", help="How many pictures [64].")
-@click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="NAME.png: a grid; anything else: a folder of files.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PATH", help="NAME.png: a grid; anything else: a folder of files."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pictures.")
-@click.option("--label", "labels", multiple=True, metavar="NAME", help="Only this class (a name or number); repeatable.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME", help="Only this class (a name or number); repeatable."
+)
 @click.option("--per-class", type=click.IntRange(1), metavar="N", help="N pictures of every class.")
 @click.option("--text", help="The caption to draw (text-to-image models).")
-@click.option("--input", "input_", type=click.Path(path_type=Path), metavar="IMAGES", help="Pictures to translate or enlarge.")
-@click.option("--truncation", type=click.FloatRange(0, min_open=True), metavar="PSI", help="Keep the noise within PSI: fewer odd pictures, less variety.")
+@click.option(
+    "--input", "input_", type=click.Path(path_type=Path), metavar="IMAGES", help="Pictures to translate or enlarge."
+)
+@click.option(
+    "--truncation",
+    type=click.FloatRange(0, min_open=True),
+    metavar="PSI",
+    help="Keep the noise within PSI: fewer odd pictures, less variety.",
+)
 @click.option("--columns", type=click.IntRange(1), metavar="N", help="Columns of the grid.")
 @click.option("--overwrite", is_flag=True, help="Replace pictures that are there already.")
 @click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.", show_default=True)
@@ -106,7 +117,9 @@ def _labels(model: Model, labels: tuple[str, ...], per_class: int | None, count:
         elif label.isdigit() and int(label) < len(classes):
             numbers.append(int(label))
         else:
-            mistakes.append(f"--label {label}: no such class{did_you_mean(label, classes)}; there are {', '.join(classes)}")
+            mistakes.append(
+                f"--label {label}: no such class{did_you_mean(label, classes)}; there are {', '.join(classes)}"
+            )
     if mistakes:
         raise UserError(*mistakes)
     return [numbers[index * len(numbers) // count] for index in range(count)]
@@ -174,7 +187,9 @@ def _write_files(
     total = -(-count // BLOCK)
     blocks = _blocks(model, count, seed, labels, psi)
     out = console(stderr=True)
-    for pictures, _ in track(blocks, "generating", total=total, console=out, disable=not out.is_terminal, transient=True):
+    for pictures, _ in track(
+        blocks, "generating", total=total, console=out, disable=not out.is_terminal, transient=True
+    ):
         for picture in to_bytes(pictures):
             path = path_of(index)
             path.parent.mkdir(parents=True, exist_ok=True)

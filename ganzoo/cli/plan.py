@@ -27,7 +27,9 @@ def print_plan(registry: Registry, job: Any, device: str, as_json: bool) -> None
     if as_json:
         click.echo(json.dumps(bill, indent=2))
         return
-    click.echo(f"{bill['recipe']} on {bill['data']}: {bill['pictures']:,} pictures, {bill['data_mib']:.0f} MiB {bill['held']}")
+    click.echo(
+        f"{bill['recipe']} on {bill['data']}: {bill['pictures']:,} pictures, {bill['data_mib']:.0f} MiB {bill['held']}"
+    )
     for name, count in bill["parameters"].items():
         click.echo(f"  {name:<24} {count:>12,} parameters")
     rows = {
@@ -70,7 +72,7 @@ def measure(registry: Registry, job: Any, device: str) -> dict[str, Any]:
             times.append(time.perf_counter() - start)
         state_bytes = sum(_bytes(value) for value in trainer.state().values())
         trainer.feed.close()
-    step = statistics.mean(times[WARM_UP:])
+    step = statistics.median(times[WARM_UP:])
     settings = run.settings
     return {
         "recipe": job.recipe or job.card.name,

@@ -26,15 +26,29 @@ NEWEST = "newest"
 
 @click.command()
 @click.argument("name", metavar="ARCH[.TAG]", required=False)
-@click.option("--data", "-d", metavar="NAME|PATH", help="A data set (`ganzoo data list`), or a folder or zip of pictures.")
+@click.option(
+    "--data", "-d", metavar="NAME|PATH", help="A data set (`ganzoo data list`), or a folder or zip of pictures."
+)
 @click.option("--steps", type=int, metavar="N", help="Training steps (the same as --set steps=N).")
 @click.option("--seed", type=int, metavar="N", help="Seed of weights, order and noise.")
-@click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [runs/ARCH-DATA-N].")
 @click.option(
-    "--resume", is_flag=False, flag_value=NEWEST, metavar="[RUN]", help="Go on with a run: a folder, its name, or the newest."
+    "--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run [runs/ARCH-DATA-N]."
+)
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=NEWEST,
+    metavar="[RUN]",
+    help="Go on with a run: a folder, its name, or the newest.",
 )
 @click.option("--previous", is_flag=True, help="With --resume: go on from the checkpoint before the last.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a setting (`ganzoo show ARCH`); repeatable.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting (`ganzoo show ARCH`); repeatable.",
+)
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings from a YAML or JSON file.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Numbers to compute in [auto].")
 @click.option("--compile", "compile_", is_flag=True, help="torch.compile the networks.")
@@ -81,7 +95,7 @@ def train(
     _check_words(name, resume, data, folder, config, previous, as_json, plan)
     registry = get_registry()
     from ganzoo import training
-    from ganzoo.runs import find_folder
+    from ganzoo.runs import find_folder, open_run
 
     # Every mistake that can be found without torch is found before it is imported: that takes seconds.
     root = Path("runs")
@@ -110,7 +124,7 @@ def train(
             if run is None:
                 training.check_buildable(job, opened)
                 made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
-                run = training.open_run(Path(group.broadcast_text(str(made))), registry)
+                run = open_run(Path(group.broadcast_text(str(made))), registry)
             with training.lock(run.folder) if old is None and group.first else nullcontext():
                 return _train(registry, run, job, opened, group, previous, resumed=old is not None)
     finally:
@@ -132,8 +146,9 @@ def _check_words(
         mistakes.append("say what to train: ganzoo train dcgan (`ganzoo list` shows the zoo), or --resume")
     if resume is not None:
         given = {"ARCH": name, "--data": data, "--run": folder, "--config": config}
+        resumption = "--resume" if resume == NEWEST else f"--resume {resume}"
         mistakes += [
-            f"{word} {value}: a run that goes on keeps its own; use only --resume {resume if resume != NEWEST else ''}".strip()
+            f"{word} {value}: a run that goes on keeps its own; use only {resumption}"
             for word, value in given.items()
             if value is not None
         ]
@@ -184,4 +199,3 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Any, previ
 
 def _exit_code(outcome: Outcome) -> int:
     return 0 if outcome.signal is None else 128 + signal.Signals(outcome.signal)
-

@@ -1,1 +1,1 @@
-"""What several papers share, as small functions for any phase of any plugin: losses, penalties, augmentation, layers."""
+"""What several papers share, as small functions for any phase of any plugin: losses, penalties, layers and the like."""

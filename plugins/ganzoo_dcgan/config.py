@@ -14,7 +14,9 @@ class Config(AdversarialSettings):
 
     steps: int = setting(20_000, ge=1, help="training steps (one step: one pass through the phases)")
     batch: int = setting(128, ge=1, help="pictures a step, over all processes")
-    width: int = setting(64, ge=1, help="channels of the layer next to the picture; each layer further in has twice as many")
+    width: int = setting(
+        64, ge=1, help="channels of the layer next to the picture; each layer further in has twice as many"
+    )
     latent: int = setting(100, ge=1, help="dimensions of the latent z")
     discriminator_norm: Literal["auto", "batch", "spectral", "none"] = setting(
         "auto", help="normalisation in the discriminator (auto: batch, or none under a gradient penalty)"

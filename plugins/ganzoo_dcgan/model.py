@@ -4,9 +4,10 @@ From the paper: all-convolutional networks with strided and fractionally strided
 fully connected layers; batch normalisation in both, but not at the generator's output nor at the discriminator's input;
 ReLU and tanh in the generator, LeakyReLU with slope 0.2 in the discriminator; weights from N(0, 0.02).
 
-Where we differ: kernels are 4 x 4 rather than 5 x 5, so that every output pixel of a fractionally strided convolution is
-reached by the same number of kernel cells (no checkerboard); the paper's picture is 64 x 64, and here the number of
-layers follows the size, the innermost map being 4 to 7 pixels wide; losses other than the paper's are available.
+Where we differ: kernels are 4 x 4 rather than 5 x 5, so that every output pixel of a fractionally strided convolution
+is reached by the same number of kernel cells (no checkerboard); the paper's picture is 64 x 64, and here the number of
+layers follows the size, the innermost map being 4 to 7 pixels wide; losses other than the paper's are available, and a
+discriminator without normalisation starts from He's weights.
 """
 
 from __future__ import annotations
