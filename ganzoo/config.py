@@ -92,7 +92,7 @@ class AdversarialSettings(Settings):
     )
 
 
-RUNTIME = frozenset({"workers", "memory", "log_every", "checkpoint_every", "compile"})
+RUNTIME = frozenset({"workers", "log_every", "checkpoint_every", "compile"})
 """Settings that may differ when a run goes on: they change how it runs, not what it computes."""
 
 
@@ -144,6 +144,20 @@ def build(settings: type[S], layers: Sequence[Layer]) -> tuple[S, dict[str, str]
     if mistakes:
         raise UserError(*mistakes)
     return built, origins
+
+
+def check_divisible(settings: Settings, processes: int) -> None:
+    """Whether a batch can be cut into equal parts for that many processes and the settings' micro-batches.
+
+    Raises:
+        UserError: when it cannot.
+    """
+    parts = processes * settings.accumulate
+    if settings.batch % parts:
+        raise UserError(
+            f"batch: {settings.batch} cannot be cut into {processes} process(es) x {settings.accumulate} "
+            f"micro-batch(es); add --set batch={-(-settings.batch // parts) * parts}"
+        )
 
 
 def coerce(raw: Any, hint: Any) -> Any:

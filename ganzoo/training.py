@@ -20,10 +20,12 @@ from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, build_model, new_folder, open_run
 
 if TYPE_CHECKING:
+    import torch
+
     from ganzoo.engine.distributed import Group
     from ganzoo.engine.trainer import Reporter, Trainer
 
-CHANGEABLE = RUNTIME | {"steps"}
+CHANGEABLE = RUNTIME | {"steps", "precision"}
 """Settings that a run may be given anew when it goes on."""
 
 
@@ -168,6 +170,13 @@ def _best(card: Architecture, native: int) -> int:
     return max((size for size in card.sizes if size <= limit), default=min(card.sizes))
 
 
+def pin_precision(job: Job, device: torch.device) -> Job:
+    """The job with `precision=auto` resolved for that device, so that a run that goes on elsewhere stays as it was."""
+    from ganzoo.engine import precision
+
+    return replace(job, settings=replace(job.settings, precision=precision.name_on(job.settings.precision, device)))
+
+
 def check_buildable(job: Job, data: Data) -> None:
     """Build the networks on torch's meta device, which holds no numbers: a size that cannot be built is said before a
     run folder is made.
@@ -210,7 +219,7 @@ def make_run(registry: Registry, job: Job, data: Data, folder: Path | None, root
 
 
 def resume_run(registry: Registry, folder: Path, assignments: Mapping[str, Any]) -> tuple[Run, Job]:
-    """An old run with a few settings changed, and the job that it is.
+    """An old run with a few settings changed (its folder is not touched), and the job that it is.
 
     Raises:
         UserError: when a setting is given that cannot change, or the run or its data cannot be found.
@@ -239,10 +248,7 @@ def resume_run(registry: Registry, folder: Path, assignments: Mapping[str, Any])
         origins=origins,
         source=run.data_source,
     )
-    if settings != run.settings:
-        run = replace(run, settings=settings)
-        run.save()
-    return run, job
+    return replace(run, settings=settings), job
 
 
 def make_trainer(registry: Registry, run: Run, job: Job, data: Data, group: Group, reporter: Reporter) -> Trainer:

@@ -86,7 +86,6 @@ def test_a_file_that_cannot_grow_is_named_and_the_last_checkpoint_goes_on(
     goes_on_to_the_same_bits(driver, begun, line, whole)
 
 
-@pytest.mark.xfail(reason="tensorboard's writing thread prints a traceback of its own", strict=True)
 def test_tensorboard_that_cannot_write_costs_the_run_nothing(begun: Path, driver: Driver, tmp_path: Path) -> None:
     largest = max(path.stat().st_size for path in begun.iterdir() if not path.name.startswith("events"))
     draw_every_step(begun)

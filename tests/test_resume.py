@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_a_folder_of_pictures_streams_in_the_command_and_a_changed_one_refuses(d
     assert "streamed" in streamed.out
     assert command(driver, tmp_path, "dcgan", "--run", "b", "--steps", 4, *shared).code == 0
     assert_same_run(tmp_path / "a", tmp_path / "b")
-    again = command(driver, tmp_path, "--resume", "a", "--steps", 6, "--set", "memory=0")
+    again = command(driver, tmp_path, "--resume", "a", "--steps", 6, "--set", "workers=0")
     assert again.code == 0, again
     Image.new("RGB", (32, 32)).save(tmp_path / "photos" / "one more.png")
     line = one_line(command(driver, tmp_path, "--resume", "a", "--steps", 8), 2)
@@ -155,8 +156,31 @@ def test_settings_that_change_what_is_computed_cannot_change(driver: Driver, tmp
     assert ended.code == 2
     assert [line.split(":")[1].strip() for line in ended.err.splitlines()] == ["lr", "batch"]
     assert "0.0003 in run" in ended.err
-    ended = command(driver, tmp_path, "--resume", "run", "--precision", "bf16")
-    assert "precision: cannot change" in one_line(ended, 2)
+    ended = command(driver, tmp_path, "--resume", "run", "--set", "memory=0")
+    assert "memory: cannot change" in one_line(ended, 2)
+
+
+def test_auto_precision_is_pinned_when_a_run_begins_and_changes_only_when_asked(driver: Driver, tmp_path: Path) -> None:
+    assert command(driver, tmp_path, "dcgan", "--run", "run", "--steps", 2, *TINY).code == 0
+
+    def pinned() -> str:
+        return str(json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["precision"])
+
+    first = pinned()
+    assert first in ("fp32", "bf16")
+    assert command(driver, tmp_path, "--resume", "run", "--steps", 3).code == 0
+    assert pinned() == first
+    other = "fp32" if first == "bf16" else "bf16"
+    assert command(driver, tmp_path, "--resume", "run", "--steps", 4, "--precision", other).code == 0
+    assert pinned() == other
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(driver: Driver, tmp_path: Path) -> None:
+    assert command(driver, tmp_path, "dcgan", "--run", "run", "--steps", 2, *TINY).code == 0
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"damaged")
+    assert command(driver, tmp_path, "--resume", "run", "--steps", 9).code == 2
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
 
 
 def test_a_finished_run_says_how_to_go_further_and_the_command_works(driver: Driver, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_clipping_scales_the_gradient_of_the_phase_to_the_norm(tmp_path: Path) -
 
 
 def test_a_batch_that_cannot_be_cut_says_what_can(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"batch: 9 cannot be cut into 1 process\(es\) x 2 .* choose a multiple of 2"):
+    with pytest.raises(UserError, match=r"batch: 9 cannot be cut into 1 process\(es\) x 2 .* add --set batch=10"):
         toy_trainer(folder, batch=9, accumulate=2)
 
 

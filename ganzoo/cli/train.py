@@ -6,12 +6,13 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.config import parse_assignments
+from ganzoo.config import check_divisible, parse_assignments
 from ganzoo.errors import RunError, UserError
 from ganzoo.registry import Registry, get_registry
 
@@ -105,6 +106,7 @@ def train(
     else:
         old, run = None, None
         job = training.plan_job(registry, name or "", data, config, values)
+    check_divisible(job.settings, devices)
     if plan:
         from ganzoo.cli.plan import print_plan
 
@@ -118,6 +120,7 @@ def train(
     from ganzoo.engine import distributed
 
     group = distributed.join(device)
+    job = training.pin_precision(job, group.device)
     try:
         with training.lock(old) if old is not None and group.first else nullcontext():
             opened = _open(registry, job)
@@ -176,6 +179,7 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Any, previ
     from ganzoo.engine import checkpoint
 
     reporter = reporter_for(run, group.first)
+    run = replace(run, settings=replace(run.settings, precision=job.settings.precision))
     with reporter:
         trainer = training.make_trainer(registry, run, job, data, group, reporter)
         if resumed:
@@ -187,6 +191,8 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Any, previ
                     f"{run.folder} is finished ({trainer.step} steps); go further with: "
                     f"ganzoo train --resume {run.folder} --steps {2 * trainer.step}"
                 )
+            if group.first:
+                run.save()
         reporter.begun(trainer)
         try:
             outcome = trainer.run()

@@ -21,6 +21,10 @@ from ganzoo.engine.distributed import Group
 from ganzoo.engine.noise import Noise, derive
 from ganzoo.errors import GanzooError, RunError
 
+SKIP = 64
+"""A stream reads and drops up to this many batches that nobody wants (a repeated phase that rests on some steps) rather
+than begin anew."""
+
 
 class Order:
     """The endless order of rows: one permutation an epoch, each a pure function of (seed, epoch)."""
@@ -144,11 +148,13 @@ class _Stream:
         self._iterator: Iterator[Mapping[str, Any] | GanzooError] | None = None
 
     def at(self, draw: int) -> dict[str, Any]:
-        if self._iterator is None or draw != self._next:
-            self._iterator = self._begin(draw)
-        self._next = draw + 1
+        if self._iterator is None or not 0 <= draw - self._next <= SKIP:
+            self._iterator, self._next = self._begin(draw), draw
         try:
+            for _ in range(draw - self._next):
+                next(self._iterator)
             columns = next(self._iterator)
+            self._next = draw + 1
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise

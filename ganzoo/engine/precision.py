@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 def native_bf16(device: torch.device) -> bool:
@@ -25,8 +28,13 @@ def cpu_flags() -> set[str]:
     return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
 
 
-def resolve(precision: str, device: torch.device) -> torch.dtype:
+def name_on(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """`fp32` or `bf16`: what `fp32`, `bf16` or `auto` means on this device."""
+    if precision == "auto":
+        return "bf16" if native_bf16(device) else "fp32"
+    return precision
+
+
+def resolve(precision: Precision, device: torch.device) -> torch.dtype:
     """The dtype that `fp32`, `bf16` or `auto` means on this device."""
-    if precision == "bf16" or (precision == "auto" and native_bf16(device)):
-        return torch.bfloat16
-    return torch.float32
+    return torch.bfloat16 if name_on(precision, device) == "bf16" else torch.float32

@@ -6,7 +6,6 @@ are lines of metrics, sample grids, checkpoints and signals.
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
@@ -21,19 +20,22 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.cards import Task, resolve
+from ganzoo.config import check_divisible
 from ganzoo.data.base import Data
 from ganzoo.data.feed import Feed
 from ganzoo.engine import checkpoint, precision, schedule
 from ganzoo.engine.distributed import Group, LostProcess
 from ganzoo.engine.ema import EMA
-from ganzoo.engine.files import make_folder, remove_leftovers, write_atomic, write_text
+from ganzoo.engine.files import remove_leftovers, write_atomic, write_text
+from ganzoo.engine.finite import FiniteCheck
 from ganzoo.engine.noise import Noise, seed_globals
+from ganzoo.engine.record import Record
 from ganzoo.engine.watch import EVERY as LOOK_EVERY
 from ganzoo.engine.watch import CollapseWatch
-from ganzoo.errors import RunError, UserError
+from ganzoo.errors import UserError
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 from ganzoo.registry import Registry
-from ganzoo.runs import METRICS, WEIGHTS, Run, weights_of
+from ganzoo.runs import WEIGHTS, Run, weights_of
 
 CHECKPOINT_SECONDS = 60.0
 GRIDS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -83,11 +85,7 @@ class Trainer:
         self.settings = settings = run.settings
         self.task, self.group, self.registry, self.reporter = task, group, registry, reporter
         self.device = group.device
-        if settings.batch % (group.world * settings.accumulate):
-            raise UserError(
-                f"batch: {settings.batch} cannot be cut into {group.world} process(es) x "
-                f"{settings.accumulate} micro-batch(es); choose a multiple of {group.world * settings.accumulate}"
-            )
+        check_divisible(settings, group.world)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phases = list(model.phases())
         self.networks = self._networks()
@@ -113,8 +111,9 @@ class Trainer:
         self.warnings: list[str] = []
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
-        self._finite = _FiniteCheck(self.device)
+        self._finite = FiniteCheck(self.device)
         self._asked: int | None = None
+        self.record = Record(run, registry, active=group.first)
         if settings.compile == "on":
             for network in self.networks.values():
                 network.compile()
@@ -135,8 +134,6 @@ class Trainer:
                     if repetition not in draws:
                         draws[repetition] = self._batches(step, repetition)
                     self._run_phase(phase, draws[repetition])
-                    if repetition > 0:
-                        del draws[repetition]
         if self.group.world > 1 and self.statistics:
             self.group.average(self.statistics)
         self.step = step + 1
@@ -167,7 +164,7 @@ class Trainer:
                 terms = self.model.loss(phase, batch)
             loss = torch.stack([phase.weights.get(name, 1.0) * term.float() for name, term in terms.items()]).sum()
             self._finite.terms(phase.name, terms, self.step)
-            (loss / len(batches) if len(batches) > 1 else loss).backward()  # type: ignore[no-untyped-call]
+            (loss / len(batches) if len(batches) > 1 else loss).backward()
             for name, term in terms.items():
                 self._add(f"{phase.name}/{name}", term.detach())
         self.group.average_gradients(parameters)
@@ -194,16 +191,11 @@ class Trainer:
         """
         steps = self.settings.steps
         until = steps if until is None else min(until, steps)
-        run, first = self.run_folder, self.group.first
         begun = saved = time.monotonic()
         before, stopped, interrupted = self.seconds, False, False
         grids = self._grid_steps()
-        if first:
-            remove_leftovers(run.folder, run.samples)
-            make_folder(run.samples)
-            self._trim_metrics()
-            self._say("ganzoo_run_started", run=run)
-            self._summarise("running")
+        self.record.begin(self.step)
+        self._summarise("running")
         error: BaseException | None = None
         try:
             with self._signals():
@@ -216,8 +208,9 @@ class Trainer:
                     told = step % self.settings.log_every == 0 or step == 1 or step in grids
                     scalars = self._tick() if told else None
                     samples = self._sample(step) if step in grids else None
-                    if first and scalars is not None:
-                        self._log(scalars, samples)
+                    if scalars is not None:
+                        self.record.line(step, scalars, samples)
+                    self._pass_on_complaints()
                     self.reporter.stepped(step, scalars)
                     every = self.settings.checkpoint_every
                     due = step % every == 0 if every else now - saved >= CHECKPOINT_SECONDS
@@ -233,7 +226,7 @@ class Trainer:
         except LostProcess as caught:
             error = caught
             self._summarise("failed", error=str(caught))
-            again = f"ganzoo train --resume {run.folder}"
+            again = f"ganzoo train --resume {self.run_folder.folder}"
             raise LostProcess(f"{caught}; go on from the last checkpoint with: {again}") from caught
         except BaseException as caught:
             error = caught
@@ -241,8 +234,8 @@ class Trainer:
             raise
         finally:
             self.feed.close()
-            if first:
-                self._say("ganzoo_run_finished", run=run, error=error)
+            self.record.end(error)
+            self._pass_on_complaints()
         if not stopped or self.step >= steps:  # a signal during the last step changes nothing: the run is done
             return Outcome(self.step, None, tuple(self.warnings), self.seconds)
         return Outcome(self.step, signal.SIGINT if interrupted else signal.SIGTERM, tuple(self.warnings), self.seconds)
@@ -388,51 +381,22 @@ class Trainer:
             self.warnings.append(f"step {self.step}: {message}")
             self.reporter.warned(self.step, message)
 
-    def _log(self, scalars: Mapping[str, float], samples: Path | None) -> None:
-        line = {"step": self.step, "kimg": self.step * self.settings.batch / 1000, **scalars}
-        try:
-            with open(self.run_folder.folder / METRICS, "a", encoding="utf-8") as stream:
-                stream.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise RunError(
-                f"{self.run_folder.folder / METRICS} could not be written: {(error.strerror or str(error)).lower()}"
-            ) from error
-        self._say("ganzoo_step_done", run=self.run_folder, step=self.step, scalars=scalars, samples=samples)
+    def _summarise(self, state: str, **values: Any) -> None:
+        self.record.summary(
+            state,
+            step=self.step,
+            steps=self.settings.steps,
+            seconds=round(self.seconds, 1),
+            device=str(self.device),
+            precision=self.precision_name,
+            processes=self.group.world,
+            warnings=self.warnings,
+            **values,
+        )
 
-    def _trim_metrics(self) -> None:
-        """Drop the lines of steps that a killed run wrote after its last checkpoint, and a half-written line."""
-        path = self.run_folder.folder / METRICS
-        if not path.exists():
-            return
-        kept = []
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                if json.loads(line)["step"] <= self.step:
-                    kept.append(line)
-            except (ValueError, KeyError, TypeError):
-                continue
-        write_text(path, "".join(f"{line}\n" for line in kept))
-
-    def _summarise(self, state: str, error: str | None = None) -> None:
-        if not self.group.first:
-            return
-        values: dict[str, Any] = {"state": state, "step": self.step, "steps": self.settings.steps}
-        values.update(seconds=round(self.seconds, 1), device=str(self.device), precision=self.precision_name)
-        values.update(processes=self.group.world, warnings=self.warnings)
-        if error:
-            values["error"] = error
-        try:
-            self.run_folder.write_summary(**values)
-        except RunError:
-            if state != "failed":  # a full disk has its own message already
-                raise
-
-    def _say(self, hook: str, **arguments: object) -> None:
-        """Call a run-event hook; a plugin that fails there is named and costs the run nothing."""
-        known = len(self.registry.broken)
-        self.registry.call(hook, **arguments)
-        for row in self.registry.broken[known:]:
-            self.reporter.warned(self.step, str(row))
+    def _pass_on_complaints(self) -> None:
+        while self.record.complaints:
+            self.reporter.warned(self.step, self.record.complaints.pop(0))
 
     @property
     def precision_name(self) -> str:
@@ -476,42 +440,3 @@ class Trainer:
             weight_decay=how.weight_decay,
             fused=self.device.type in ("cpu", "cuda"),
         )
-
-
-class _FiniteCheck:
-    """Stops a run at the first loss term or gradient that is not finite.
-
-    On a CPU it looks at once, before the optimizer steps. On a GPU that would make every step wait, so the first bad
-    step of each term is kept on the device and looked at when metrics are read or a checkpoint is due.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._first_bad: dict[str, Tensor] = {}
-
-    def terms(self, phase: str, terms: Mapping[str, Tensor], step: int) -> None:
-        for name, term in terms.items():
-            self._see(f"the loss {name!r} of phase {phase!r}", term, step)
-
-    def gradient(self, phase: str, norm: Tensor, step: int) -> None:
-        self._see(f"the gradient of phase {phase!r}", norm, step)
-
-    def _see(self, what: str, value: Tensor, step: int) -> None:
-        if self.device.type == "cpu":
-            if not math.isfinite(value.item()):
-                self._stop(what, step)
-            return
-        if what not in self._first_bad:
-            self._first_bad[what] = torch.full((), -1, dtype=torch.int64, device=self.device)
-        bad = ~torch.isfinite(value.detach()) & (self._first_bad[what] < 0)
-        self._first_bad[what].masked_fill_(bad, step)
-
-    def check(self) -> None:
-        """Look at what was kept on the device."""
-        found = {what: int(step) for what, step in self._first_bad.items() if int(step) >= 0}
-        if found:
-            what = min(found, key=lambda name: found[name])
-            self._stop(what, found[what])
-
-    def _stop(self, what: str, step: int) -> None:
-        raise RunError(f"{what} is not finite at step {step + 1}")
