@@ -31,12 +31,16 @@ class RunError(GanzooError):
     """A run that could not go on, through no mistake in the command."""
 
 
+class GanzooWarning(UserWarning):
+    """Something that a person should know of; the command line prints it as one line."""
+
+
 def nearest(word: str, choices: Iterable[str], limit: int = 3) -> list[str]:
     """The choices that look most like `word`, best first (at most `limit`)."""
     return difflib.get_close_matches(word, sorted(choices), n=limit, cutoff=0.55)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """`" (did you mean 'dcgan'?)"`, or an empty string when nothing is near."""
+    """`" (did you mean 'that'?)"`, or an empty string when nothing is near."""
     near = nearest(word, choices)
     return f" (did you mean {' or '.join(repr(name) for name in near)}?)" if near else ""

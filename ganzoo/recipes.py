@@ -17,6 +17,8 @@ import yaml
 from ganzoo.errors import UserError, did_you_mean
 
 FILE = "zoo.yaml"
+ANY = "any"
+"""Stands as `data` of the recipe that is meant for whatever has none of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,12 @@ def read(path: Path) -> dict[str, Recipe]:
     if mistakes:
         raise UserError(*mistakes)
     return recipes
+
+
+def default_architecture() -> str:
+    """The architecture that examples and messages name: `default:` of the packaged file."""
+    document = yaml.safe_load(packaged_file().read_text(encoding="utf-8"))
+    return str(document["default"])
 
 
 @cache

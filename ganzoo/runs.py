@@ -17,6 +17,7 @@ from ganzoo.config import Layer, Settings, build
 from ganzoo.data.base import DataSpec, Field
 from ganzoo.engine.files import write_text
 from ganzoo.errors import UserError, did_you_mean
+from ganzoo.recipes import default_architecture
 from ganzoo.registry import Registry
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def find_folder(name: str | None, root: Path) -> Path:
     known = list_runs(root) if root.is_dir() else []
     if name is None:
         if not known:
-            raise UserError(f"there are no runs in {root}/ yet; make one: ganzoo train dcgan")
+            raise UserError(f"there are no runs in {root}/ yet; make one: ganzoo train {default_architecture()}")
         return known[-1]
     for candidate in (Path(name), root / name):
         if (candidate / CONFIG).is_file():

@@ -46,8 +46,8 @@ def plan_job(
 ) -> Job:
     """Resolve `ARCH[.TAG]`, `--data`, `--config` and `--set`.
 
-    Without a tag, `--data NAME` takes the recipe of that data set where the architecture has one, and the
-    architecture's own defaults otherwise.
+    Without a tag, `--data` takes the architecture's recipe for that data set, else its recipe for any data, else its
+    own defaults.
 
     Raises:
         UserError: with every mistake that can be found without opening the data.
@@ -65,7 +65,10 @@ def plan_job(
                 f"{architecture} has no recipe; say what to train on: ganzoo train {architecture} --data NAME"
             )
     else:
-        recipe = next((r for r in recipes.of_architecture(architecture, known) if r.data == data), None)
+        own = recipes.of_architecture(architecture, known)
+        recipe = next((r for wanted in (data, recipes.ANY) for r in own if r.data == wanted), None)
+    if recipe is not None and recipe.data == recipes.ANY and data is None:
+        raise UserError(f"{recipe.name} is for pictures of your own; add --data NAME, or a folder or zip")
     layers = [Layer(recipe.name, recipe.settings)] if recipe else []
     if config_file is not None:
         layers.append(Layer(str(config_file), read_config(config_file)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from conftest import Answer
 
 import ganzoo
+from ganzoo import recipes
 from ganzoo.cards import resolve
 from ganzoo.cli import COMMANDS
 from ganzoo.config import facts
@@ -298,3 +300,22 @@ def test_doctor_names_what_is_broken_with_a_way_to_mend_it_and_ends_with_1(insta
     assert "ganzoo-bad 0.2 (bad), ModuleNotFoundError" in lines[at]
     assert "GANZOO_DISABLE" in lines[at + 1]
     assert "Traceback" not in answer.err
+
+
+def test_the_core_names_no_architecture(registry: Registry) -> None:
+    root = Path(__file__).resolve().parent.parent
+    files = [path for folder in ("ganzoo", "evaluation") for path in (root / folder).rglob("*.py")]
+    named = {
+        f"{path.relative_to(root)}: {name}"
+        for path in files
+        for name in registry.architectures
+        if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", path.read_text(encoding="utf-8"))
+    }
+    assert named == set()
+
+
+def test_help_shows_examples_with_the_default_architecture(here: Call) -> None:
+    for words in ([], ["train"], ["data"], ["show"], ["generate"]):
+        answer = here(*words, "--help")
+        assert "EXAMPLE" not in answer.out
+    assert f"ganzoo train {recipes.default_architecture()} " in here("train", "--help").out

@@ -90,8 +90,6 @@ def test_per_class_makes_a_folder_for_each(
     [
         (("--label", "sneeker"), ("sneeker", "sneaker")),
         (("--label", "sneeker", "--label", "bagg"), ("sneeker", "bagg")),
-        (("--text", "a shoe"), ("--text", "label")),
-        (("--input", "x.png"), ("--input", "label")),
         (("--per-class", "2", "-n", "3"), ("--per-class", "-n")),
         (("nowhere",), ("nowhere", "ganzoo runs")),
     ],

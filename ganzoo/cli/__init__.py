@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
+from typing import Any
 
 import click
 
 import ganzoo
-from ganzoo.errors import GanzooError, UserError, did_you_mean
+from ganzoo.cli.teaching import TeachingGroup
+from ganzoo.errors import GanzooError, GanzooWarning, UserError, did_you_mean
 
 COMMANDS = {
     "list": "ganzoo.cli.list",
@@ -22,7 +25,7 @@ COMMANDS = {
 }
 
 
-class Zoo(click.Group):
+class Zoo(TeachingGroup):
     """A group whose built-in commands are imported on demand, and to which plugins may add."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -61,14 +64,23 @@ def zoo() -> None:
 
     \b
     ganzoo list                 the architectures
-    ganzoo train dcgan          train one on pictures that ship with it
+    ganzoo train EXAMPLE        train one on pictures that ship with it
     ganzoo generate             pictures from the newest run
-    ganzoo show dcgan           its paper, settings and recipes
+    ganzoo show EXAMPLE         its paper, settings and recipes
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The console script: a person's mistake is one clear line and exit code 2, never a traceback."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, GanzooWarning):
+            click.echo(f"ganzoo: warning: {message}", err=True)
+        else:
+            usual(message, category, *where)
+
+    warnings.showwarning = show  # type: ignore[assignment]
     try:
         code = zoo.main(args=arguments, prog_name="ganzoo", standalone_mode=False)
     except GanzooError as error:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganzoo.cli.teaching import TeachingGroup
+from ganzoo.recipes import default_architecture
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from ganzoo.data.check import Report
 
 
-@click.group()
+@click.group(cls=TeachingGroup)
 def data() -> None:
     """Data sets by name, and pictures of your own.
 
@@ -32,7 +35,7 @@ def data() -> None:
     Examples:
       ganzoo data list
       ganzoo data check ~/pictures/faces
-      ganzoo train dcgan --data ~/pictures/faces
+      ganzoo train EXAMPLE --data ~/pictures/faces
     """
 
 
@@ -75,8 +78,12 @@ def list_datasets(as_json: bool) -> None:
     for card in cards:
         table.add_row(*(Text(cell) for cell in _dataset_row(card)))
     out.print(table)
-    out.print("\nTrain on a set:    ganzoo train dcgan --data fashion", soft_wrap=True)
-    out.print("on a class of it:  ganzoo train dcgan --data fashion:sneaker", soft_wrap=True)
+    name = next((card.name for card in cards if card.embedded and card.subsets), "")
+    if name:
+        subset = next(card.subsets[0] for card in cards if card.name == name)
+        train = f"ganzoo train {default_architecture()} --data {name}"
+        out.print(f"\nTrain on a set:    {train}", soft_wrap=True)
+        out.print(f"on a part of it:   {train}:{subset}", soft_wrap=True)
 
 
 def _dataset_row(card: Dataset) -> tuple[str, ...]:

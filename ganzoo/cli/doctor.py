@@ -28,7 +28,9 @@ class Finding:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def doctor(as_json: bool) -> int:
-    """Look at this installation: versions that fit each other, devices, precision, plugins, data, disk.
+    """Look at this installation and say what would mend it.
+
+    Versions that fit each other, devices, precision, plugins, embedded data, disk.
 
     Exits with 1 when something is broken; each finding says how to mend it.
     """

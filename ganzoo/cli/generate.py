@@ -30,10 +30,6 @@ BLOCK = 64
     "--label", "labels", multiple=True, metavar="NAME", help="Only this class (a name or number); repeatable."
 )
 @click.option("--per-class", type=click.IntRange(1), metavar="N", help="N pictures of every class.")
-@click.option("--text", help="The caption to draw (text-to-image models).")
-@click.option(
-    "--input", "input_", type=click.Path(path_type=Path), metavar="IMAGES", help="Pictures to translate or enlarge."
-)
 @click.option(
     "--truncation",
     type=click.FloatRange(0, min_open=True),
@@ -50,8 +46,6 @@ def generate(
     seed: int,
     labels: tuple[str, ...],
     per_class: int | None,
-    text: str | None,
-    input_: Path | None,
     truncation: float | None,
     columns: int | None,
     overwrite: bool,
@@ -61,7 +55,7 @@ def generate(
 
     \b
     ganzoo generate -n 64                                       a grid from the newest run
-    ganzoo generate runs/cgan-fashion-1 --label sneaker -n 16 --out sneakers/
+    ganzoo generate RUN --label sneaker -n 16 --out sneakers/   one class, as files
     ganzoo generate RUN --per-class 100 --out pictures/         a sub-folder for each class
     """
     registry = get_registry()
@@ -74,7 +68,8 @@ def generate(
 
     group = distributed.join(device)
     model = load_model(folder, registry, group.device)
-    _refuse_untaken(model, folder, {"label": labels or per_class, "text": text, "input": input_})
+    if (labels or per_class) and "label" not in model.takes:
+        raise UserError(f"--{'label' if labels else 'per-class'}: {folder.name} takes no label, only noise")
     chosen = _labels(model, labels, per_class, count or BLOCK)
     total = len(chosen) if chosen is not None else count or BLOCK
     target = out or folder / "generated" / _name(seed, total, labels, truncation)
@@ -91,16 +86,6 @@ def generate(
 def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None) -> str:
     parts = [*labels, f"n{count}", f"seed{seed}", *([f"psi{truncation:g}"] if truncation else [])]
     return "-".join(part.replace("/", "_") for part in parts) + ".png"
-
-
-def _refuse_untaken(model: Model, folder: Path, given: dict[str, Any]) -> None:
-    mistakes = [
-        f"--{name}: {folder.name} takes no {name}; it takes {', '.join(model.takes) or 'only noise'}"
-        for name, value in given.items()
-        if value and name not in model.takes
-    ]
-    if mistakes:
-        raise UserError(*mistakes)
 
 
 def _labels(model: Model, labels: tuple[str, ...], per_class: int | None, count: int) -> list[int] | None:

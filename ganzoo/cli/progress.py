@@ -72,6 +72,8 @@ class TrainingReporter:
         """Say what is trained on what, and open the bar."""
         if self.run is None:
             return
+        from ganzoo.data.store import describe_skipped
+
         run, settings = self.run, trainer.settings
         self._first_step, self._steps = trainer.step, settings.steps
         self._start = self._spoken = time.monotonic()
@@ -81,10 +83,12 @@ class TrainingReporter:
         )
         where = f"{trainer.device}" + (f" x {trainer.group.world}" if trainer.group.world > 1 else "")
         self._say(
-            f"{run.recipe or run.architecture} on {run.data.name}: {run.data.count:,} pictures, "
+            f"{run.recipe or run.architecture} on {run.data.name}: {len(trainer.feed.order):,} pictures, "
             f"{run.data.size} x {run.data.size} x {run.data.channels}"
             f"{'' if trainer.feed.resident else ', streamed'}"
         )
+        for line in describe_skipped(trainer.feed.skipped):
+            self._say(line)
         self._say(f"{parameters} parameters; {where}, {trainer.precision_name}, batch {settings.batch}")
         self._say(f"run folder {run.folder}" + (f", from step {trainer.step}" if trainer.step else ""))
         if self.terminal:

@@ -13,14 +13,15 @@ import click
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def runs(root: Path, as_json: bool) -> None:
-    """The runs of this folder, oldest first: architecture, data, how far, how it ended."""
+    """What was trained here, oldest first: how far, how it ended."""
+    from ganzoo.recipes import default_architecture
     from ganzoo.runs import list_runs
 
     rows = [_row(folder) for folder in list_runs(root)] if root.is_dir() else []
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif not rows:
-        click.echo(f"no runs in {root}/ yet; make one: ganzoo train dcgan", err=True)
+        click.echo(f"no runs in {root}/ yet; make one: ganzoo train {default_architecture()}", err=True)
     else:
         _print(rows)
 

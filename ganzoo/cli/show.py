@@ -10,17 +10,18 @@ import click
 
 from ganzoo import recipes
 from ganzoo.cards import Architecture, resolve
+from ganzoo.cli.teaching import TeachingCommand
 from ganzoo.config import Fact, Layer, build, facts
 from ganzoo.registry import get_registry
 
 
-@click.command()
+@click.command(cls=TeachingCommand)
 @click.argument("name", metavar="NAME[.TAG]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show(name: str, as_json: bool) -> None:
-    """One architecture: paper, settings with types and defaults, recipes, data it takes, licence.
+    """One architecture: its paper, settings, recipes, data and licence.
 
-    With a recipe (`ganzoo show dcgan.fashion`) the column `value` holds what that recipe resolves to.
+    With a recipe (`ganzoo show EXAMPLE.TAG`) the column `value` holds what that recipe resolves to.
     """
     registry = get_registry()
     architecture, _, tag = name.partition(".")

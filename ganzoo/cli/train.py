@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cli.teaching import TeachingCommand
 from ganzoo.config import check_divisible, parse_assignments
 from ganzoo.errors import RunError, UserError
+from ganzoo.recipes import default_architecture
 from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 NEWEST = "newest"
 
 
-@click.command()
+@click.command(cls=TeachingCommand)
 @click.argument("name", metavar="ARCH[.TAG]", required=False)
 @click.option(
     "--data", "-d", metavar="NAME|PATH", help="A data set (`ganzoo data list`), or a folder or zip of pictures."
@@ -77,12 +79,12 @@ def train(
     """Train an architecture. Without further words it takes the default recipe, whose data ship with ganzoo.
 
     \b
-    ganzoo train dcgan                                   the default recipe
-    ganzoo train dcgan.emoji                             another recipe (`ganzoo show dcgan`)
-    ganzoo train dcgan --data photos/ --set size=64      pictures of your own
-    ganzoo train dcgan --steps 20000 --set lr=1e-4       other settings
-    ganzoo train --resume                                go on with the newest run
-    ganzoo train dcgan --plan                            what it would cost
+    ganzoo train EXAMPLE                                    the default recipe
+    ganzoo train EXAMPLE.emoji                              another recipe (`ganzoo show EXAMPLE`)
+    ganzoo train EXAMPLE --data photos/ --set size=64       pictures of your own
+    ganzoo train EXAMPLE --steps 20000 --set lr=1e-4        other settings
+    ganzoo train --resume                                   go on with the newest run
+    ganzoo train EXAMPLE --plan                             what it would cost
 
     Ctrl-C saves and stops; a run can be killed at any moment and goes on from its last checkpoint.
     """
@@ -146,7 +148,8 @@ def _check_words(
 ) -> None:
     mistakes = []
     if resume is None and name is None:
-        mistakes.append("say what to train: ganzoo train dcgan (`ganzoo list` shows the zoo), or --resume")
+        example = f"ganzoo train {default_architecture()}"
+        mistakes.append(f"say what to train: {example} (`ganzoo list` shows the zoo), or --resume")
     if resume is not None:
         given = {"ARCH": name, "--data": data, "--run": folder, "--config": config}
         resumption = "--resume" if resume == NEWEST else f"--resume {resume}"

@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.config import Settings
 from ganzoo.data.base import ArrayData, Data, Progress
+from ganzoo.data.sources import PictureRows, materialise
+from ganzoo.data.store import Skipped
 from ganzoo.engine.distributed import Group
 from ganzoo.engine.noise import Noise, derive
 from ganzoo.errors import GanzooError, RunError
@@ -34,6 +36,9 @@ class Order:
         self.count = count
         self._epoch = -1
         self._permutation = torch.empty(0, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return self.count
 
     def rows(self, start: int, stop: int) -> list[int]:
         """The rows at positions start <= p < stop of the endless order."""
@@ -61,6 +66,7 @@ class Feed:
         self.first = group.rank * self.local
         self.flip = settings.flip
         self.resident = isinstance(data, ArrayData) or data.nbytes <= settings.memory * 2**30
+        self._data = data
         self._loader: _Stream | None = None
         self._columns: dict[str, Any] = {}
         if self.resident:
@@ -70,8 +76,6 @@ class Feed:
 
     def _on_device(self, data: Data, progress: Progress | None) -> dict[str, Any]:
         if not isinstance(data, ArrayData):
-            from ganzoo.data.sources import materialise
-
             data = materialise(data, progress)
             self.spec = data.spec
             self.order = Order(self.order.seed, len(data))
@@ -79,6 +83,11 @@ class Feed:
         for name, values in data.columns.items():
             columns[name] = torch.from_numpy(values).to(self.device) if isinstance(values, np.ndarray) else values
         return columns
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Files of the data that were left out, as far as they are known."""
+        return self._data.skipped if isinstance(self._data, PictureRows) else ()
 
     def rows(self, draw: int) -> list[int]:
         """The rows that this process takes in that draw."""

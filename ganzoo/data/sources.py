@@ -25,7 +25,7 @@ from ganzoo.data.layout import Layout, example_of, keep_good, layout_of
 from ganzoo.data.names import SPLITS, printable
 from ganzoo.data.parallel import parallel
 from ganzoo.data.store import Skipped, Store, describe_skipped, open_store, read_file
-from ganzoo.errors import RunError, UserError, did_you_mean
+from ganzoo.errors import GanzooWarning, RunError, UserError, did_you_mean
 
 DEFAULT_SIZE = 64
 
@@ -247,7 +247,7 @@ class FileData:
                     warnings.warn(
                         f"{self._store.path}: {printable(error.name)} cannot be decoded ({error.reason}); the next "
                         f"good row stands in for it. All such files: ganzoo data check {self._store.path}",
-                        RuntimeWarning,
+                        GanzooWarning,
                         stacklevel=4,
                     )
         raise RunError(f"{self._store.path}: none of its {count:,} rows can be decoded any more")

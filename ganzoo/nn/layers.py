@@ -24,7 +24,7 @@ class Maxout(nn.Module):
         return largest
 
 
-def dcgan_init(module: nn.Module, std: float = 0.02) -> None:
+def normal_init(module: nn.Module, std: float = 0.02) -> None:
     """Weights N(0, 0.02), scales of batch normalisation N(1, 0.02), biases 0 (Radford et al., 2016, section 4)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
         nn.init.normal_(module.weight, 0.0, std)

@@ -20,7 +20,7 @@ from torch.nn.functional import one_hot
 
 from ganzoo.adversarial import AdversarialModel
 from ganzoo.data.base import DataSpec
-from ganzoo.nn.layers import Maxout, Norm, dcgan_init, he_init, maybe_spectral
+from ganzoo.nn.layers import Maxout, Norm, he_init, maybe_spectral, normal_init
 from ganzoo_cgan.config import Config
 
 
@@ -90,7 +90,7 @@ class ConvGenerator(nn.Module):
             ]
         layers += [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(dcgan_init)
+        self.apply(normal_init)
         self.embed = nn.Embedding(classes, embedding)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class ConvDiscriminator(nn.Module):
         layers.append(maybe_spectral(nn.Conv2d(widths[-1], 1, inner), norm))
         self.layers = nn.Sequential(*layers)
         if norm != "spectral":
-            self.apply(dcgan_init if norm == "batch" else he_init)
+            self.apply(normal_init if norm == "batch" else he_init)
 
     def forward(self, pictures: Tensor, label: Tensor) -> Tensor:
         planes = one_hot(label, self.classes).to(pictures.dtype)[:, :, None, None]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ganzoo.adversarial import AdversarialModel
 from ganzoo.data.base import DataSpec
-from ganzoo.nn.layers import Norm, dcgan_init, he_init, maybe_spectral
+from ganzoo.nn.layers import Norm, he_init, maybe_spectral, normal_init
 from ganzoo_dcgan.config import Config
 
 
@@ -49,7 +49,7 @@ class Generator(nn.Module):
             layers += [nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1, bias=False), *_normalised(outside)]
         layers += [nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(dcgan_init)
+        self.apply(normal_init)
 
     def forward(self, z: Tensor) -> Tensor:
         pictures: Tensor = self.layers(z[:, :, None, None])
@@ -76,7 +76,7 @@ class Discriminator(nn.Module):
         layers.append(maybe_spectral(nn.Conv2d(widths[-1], 1, inner), norm))
         self.layers = nn.Sequential(*layers)
         if norm != "spectral":
-            self.apply(dcgan_init if norm == "batch" else he_init)
+            self.apply(normal_init if norm == "batch" else he_init)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return torch.flatten(self.layers(pictures))
