@@ -56,9 +56,9 @@ class Settings:
     fit: Literal["crop", "pad", "stretch"] = setting("crop", help="how a picture that is not square becomes square")
     flip: bool = setting(False, help="mirror each picture left to right with probability 1/2")
     precision: Literal["auto", "fp32", "bf16"] = setting(
-        "auto", help="auto: bf16 where the hardware computes in it natively and it pays, else fp32"
+        "auto", help="auto: bf16 where the hardware computes in it natively, else fp32"
     )
-    compile: Literal["auto", "on", "off"] = setting("auto", help="torch.compile the networks (auto: only on CUDA)")
+    compile: bool = setting(False, help="torch.compile the networks; slower on a CPU")
     workers: int = setting(2, ge=0, help="processes that read a streamed data set")
     memory: float = setting(4.0, ge=0, help="GiB up to which a data set is held on the device; a larger one streams")
     log_every: int = setting(50, ge=1, help="steps between two lines of metrics")
@@ -92,7 +92,7 @@ class AdversarialSettings(Settings):
     )
 
 
-RUNTIME = frozenset({"workers", "log_every", "checkpoint_every", "compile"})
+RUNTIME = frozenset({"workers", "log_every", "checkpoint_every"})
 """Settings that may differ when a run goes on: they change how it runs, not what it computes."""
 
 

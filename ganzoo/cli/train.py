@@ -89,7 +89,7 @@ def train(
     Ctrl-C saves and stops; a run can be killed at any moment and goes on from its last checkpoint.
     """
     values: dict[str, Any] = dict(parse_assignments(assignments))
-    flags = {"steps": steps, "seed": seed, "precision": precision, "compile": "on" if compile_ else None}
+    flags = {"steps": steps, "seed": seed, "precision": precision, "compile": compile_ or None}
     for key, value in flags.items():
         if value is not None:
             if key in values:

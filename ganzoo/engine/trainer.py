@@ -114,7 +114,7 @@ class Trainer:
         self._finite = FiniteCheck(self.device)
         self._asked: int | None = None
         self.record = Record(run, registry, active=group.first)
-        if settings.compile == "on":
+        if settings.compile:
             for network in self.networks.values():
                 network.compile()
 
