@@ -9,7 +9,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 EVERY = 10
 """Steps between two looks."""
 PATIENCE = 30
-"""Looks over which the averages forget, and before the first warning."""
+"""Looks over which the averages forget, and for which something must be wrong before it is said."""
 LEAST_DIVERSITY = 0.3
 LARGEST_SEPARATION = 0.998
 
@@ -27,6 +27,8 @@ class CollapseWatch:
         self.looks = 0
         self.diversity = 1.0
         self.separation = 0.5
+        self.low = 0
+        self.low_from = 0.0
         self.warned: list[str] = []
 
     @torch.no_grad()
@@ -42,23 +44,37 @@ class CollapseWatch:
         if real_logits is not None and fake_logits is not None:
             above = (real_logits.reshape(-1, 1).float() > fake_logits.reshape(1, -1).float()).float().mean()
             self.separation += weight * (float(above) - self.separation)
-        return self._warnings() if self.looks >= PATIENCE else []
+        return self._warnings()
 
     def _warnings(self) -> list[str]:
         found = []
-        if self.diversity < LEAST_DIVERSITY and "diversity" not in self.warned:
+        if self._stays_low() and "diversity" not in self.warned:
             self.warned.append("diversity")
             found.append(
                 f"mode collapse? the fakes vary {self.diversity:.0%} as much as the data; "
                 "a lower lr, --set r1=1 or another loss may help"
             )
-        if self.separation > LARGEST_SEPARATION and "separation" not in self.warned:
+        if self.looks >= PATIENCE and self.separation > LARGEST_SEPARATION and "separation" not in self.warned:
             self.warned.append("separation")
             found.append(
                 f"the discriminator tells real from fake in {self.separation:.1%} of pairs and may have won; "
                 "a lower lr or a penalty may help"
             )
         return found
+
+    def _stays_low(self) -> bool:
+        """Whether the diversity has been too low for a while without rising: early in a run it is low as well."""
+        if self.diversity >= LEAST_DIVERSITY:
+            self.low = 0
+            return False
+        if self.low == 0:
+            self.low_from = self.diversity
+        self.low += 1
+        if self.low < PATIENCE:
+            return False
+        rising = self.diversity > 1.1 * self.low_from
+        self.low = 0
+        return not rising
 
     def state_dict(self) -> dict[str, object]:
         """Plain values for a checkpoint."""
