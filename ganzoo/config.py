@@ -92,6 +92,36 @@ class AdversarialSettings(Settings):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConvSettings(AdversarialSettings):
+    """Settings of an `AdversarialModel` whose discriminator is convolutional, with a choice of its normalisation."""
+
+    discriminator_norm: Literal["auto", "batch", "spectral", "none"] = setting(
+        "auto", help="normalisation in the discriminator (auto: batch, or none under a gradient penalty)"
+    )
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the loss looks at the discriminator's gradient picture by picture."""
+        return self.loss == "wasserstein" or self.r1 > 0 or self.r2 > 0
+
+    @property
+    def norm(self) -> Literal["batch", "spectral", "none"]:
+        """The discriminator's normalisation, resolved."""
+        if self.discriminator_norm == "auto":
+            return "none" if self.penalised else "batch"
+        return self.discriminator_norm
+
+    def mistakes(self) -> list[str]:
+        lines = super().mistakes()
+        if self.penalised and self.norm == "batch":
+            lines.append(
+                "discriminator_norm: batch normalisation mixes the pictures of a batch, which a gradient penalty takes "
+                "one by one; use discriminator_norm=none or spectral"
+            )
+        return lines
+
+
 RUNTIME = frozenset({"workers", "log_every", "checkpoint_every"})
 """Settings that may differ when a run goes on: they change how it runs, not what it computes."""
 

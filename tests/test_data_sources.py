@@ -23,7 +23,7 @@ from ganzoo.data.images import BrokenPicture, Facts
 from ganzoo.data.names import natural, printable
 from ganzoo.data.sources import FileData, materialise, open_path, suggest_size
 from ganzoo.data.store import Skipped, describe_skipped
-from ganzoo.errors import UserError
+from ganzoo.errors import GanzooWarning, UserError
 
 LABELLED = ("image", "label")
 CAPTIONED = ("image", "text")
@@ -422,7 +422,7 @@ def test_the_next_good_row_stands_in_when_streaming(tmp_path: Path) -> None:
     truncate(tmp_path / "dog" / "1.png")
     truncate(tmp_path / "dog" / "2.png")
     data = opened(tmp_path)
-    with pytest.warns(RuntimeWarning, match=re.escape("dog/1.png cannot be decoded")) as caught:
+    with pytest.warns(GanzooWarning, match=re.escape("dog/1.png cannot be decoded")) as caught:
         batch = data.read([0, 1, 2, 3, 3, 2])
     assert len(caught) == 1
     assert batch["label"].tolist() == [0, 1, 0, 0, 0, 0]

@@ -208,4 +208,4 @@ def test_spectral_normalisation_brings_the_largest_singular_value_to_one() -> No
     layer = maybe_spectral(nn.Linear(20, 10), "spectral")
     for _ in range(100):
         layer(torch.randn(2, 20))
-    assert float(torch.linalg.matrix_norm(layer.weight, 2)) == pytest.approx(1.0, abs=1e-3)
+    assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1.0, abs=1e-3)
