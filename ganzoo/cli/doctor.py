@@ -38,12 +38,13 @@ def doctor(as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
+        width = max(len(finding.what) for finding in findings) + 2
         marks = {"ok": ("ok", "green"), "note": ("note", "yellow"), "broken": ("BROKEN", "red")}
         for finding in findings:
             mark, colour = marks[finding.state]
-            click.echo(f"{click.style(f'{mark:<7}', fg=colour)}{finding.what:<14}{finding.found}")
+            click.echo(f"{click.style(f'{mark:<7}', fg=colour)}{finding.what:<{width}}{finding.found}")
             if finding.mend:
-                click.echo(f"{'':<21}-> {finding.mend}")
+                click.echo(f"{'':<{width + 7}}-> {finding.mend}")
     return 1 if any(finding.state == "broken" for finding in findings) else 0
 
 
@@ -76,11 +77,11 @@ def _torch() -> Iterator[Finding]:
         )
     else:
         yield Finding("torchvision", "ok", torchvision.__version__)
-    from ganzoo.engine.precision import native_bf16
+    from ganzoo.engine.precision import cpu_name, native_bf16
 
     devices = [torch.device("cpu"), *(torch.device("cuda", i) for i in range(torch.cuda.device_count()))]
     for device in devices:
-        name = platform.processor() or platform.machine()
+        name = cpu_name()
         if device.type == "cuda":
             properties = torch.cuda.get_device_properties(device)
             name = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +22,20 @@ def native_bf16(device: torch.device) -> bool:
 
 def cpu_flags() -> set[str]:
     """What the kernel says that the processor can do; empty where there is no /proc/cpuinfo."""
+    return set(_cpu_line("flags").split())
+
+
+def cpu_name() -> str:
+    """The processor's name, or at least its kind."""
+    return _cpu_line("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_line(key: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return set()
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def name_on(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
