@@ -180,7 +180,7 @@ def build_model(card: Architecture, settings: Settings, data: DataSpec) -> Model
         sizes = ", ".join(map(str, card.sizes))
         nearest_size = min(card.sizes, key=lambda size: abs(size - data.size))
         raise UserError(
-            f"{card.name} is built for pictures of {sizes} px, and {data.name} has {data.size} px; "
+            f"{card.name} is built for pictures of {sizes} px, found {data.size} px ({data.name}); "
             f"add --set size={nearest_size}"
         )
     model: Model = resolve(card.model)(settings, data)

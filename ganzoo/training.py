@@ -46,8 +46,8 @@ def plan_job(
 ) -> Job:
     """Resolve `ARCH[.TAG]`, `--data`, `--config` and `--set`.
 
-    Without a tag, `--data` takes the architecture's recipe for that data set, else its recipe for any data, else its
-    own defaults.
+    Without a tag, `--data` takes the architecture's recipe for that data set (or for the whole of which it is a part),
+    else its recipe for any data, else its own defaults.
 
     Raises:
         UserError: with every mistake that can be found without opening the data.
@@ -66,7 +66,9 @@ def plan_job(
             )
     else:
         own = recipes.of_architecture(architecture, known)
-        recipe = next((r for wanted in (data, recipes.ANY) for r in own if r.data == wanted), None)
+        recipe = next(
+            (r for wanted in (data, data.partition(":")[0], recipes.ANY) for r in own if r.data == wanted), None
+        )
     if recipe is not None and recipe.data == recipes.ANY and data is None:
         raise UserError(f"{recipe.name} is for pictures of your own; add --data NAME, or a folder or zip")
     layers = [Layer(recipe.name, recipe.settings)] if recipe else []

@@ -11,6 +11,9 @@ from conftest import Answer
 from PIL import Image
 from safetensors import safe_open
 
+from ganzoo.registry import Registry
+from ganzoo.training import plan_job
+
 TINY = ("--steps", "4", *(w for s in ("width=8", "latent=8", "batch=8", "samples=4") for w in ("--set", s)))
 
 
@@ -111,3 +114,16 @@ def test_the_plan_for_people_ends_with_the_command(
     answer = here("train", "dcgan", "--plan", *TINY)
     assert "parameters" in answer.out
     assert answer.out.splitlines()[-1] == f"train it: ganzoo train dcgan {' '.join(TINY)}"
+
+
+@pytest.mark.parametrize(
+    ("data", "recipe"),
+    [
+        ("emoji-flat", "dcgan.emoji"),
+        ("emoji-flat:food", "dcgan.emoji"),
+        ("emoji-3d", "dcgan.own"),
+        ("fashion", "dcgan.fashion"),
+    ],
+)
+def test_the_recipe_is_that_of_the_data(data: str, recipe: str, registry: Registry) -> None:
+    assert plan_job(registry, "dcgan", data, None, {}).recipe == recipe
