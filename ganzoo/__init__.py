@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ganzoo.model import Adam, Batch, Model, Phase
     from ganzoo.registry import Registry, get_registry
     from ganzoo.runs import Run, load_model
+    from ganzoo.sampling import sample
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ _LAZY = {
     "UserError": "ganzoo.errors",
     "get_registry": "ganzoo.registry",
     "load_model": "ganzoo.runs",
+    "sample": "ganzoo.sampling",
     "setting": "ganzoo.config",
 }
 
@@ -66,6 +68,7 @@ __all__ = [
     "get_registry",
     "hookimpl",
     "load_model",
+    "sample",
     "setting",
 ]
 

@@ -11,6 +11,7 @@ import torch
 from conftest import Answer, TinyRuns
 from PIL import Image
 
+import ganzoo
 from ganzoo import pictures
 from ganzoo.data.base import DataSpec, Field
 
@@ -168,3 +169,14 @@ def test_classes_in_turn_get_a_column_each() -> None:
     assert pictures.columns_for(20, {"label": torch.zeros(20)}, data) == 5  # ceil(sqrt(20))
     assert pictures.columns_for(30, {"label": torch.zeros(30)}, data) == 6
     assert pictures.columns_for(16, {}, data) == 4
+
+
+def test_sampling_from_python_gives_the_pictures_of_the_command(
+    trained: Callable[[str], Path], here: Callable[..., Answer], cwd: Path
+) -> None:
+    folder = trained("cgan")
+    assert here("generate", "-n", "66", "--seed", "3", "--out", "files").code == 0
+    made = pictures.to_bytes(ganzoo.sample(ganzoo.load_model(folder), 66, seed=3))
+    for index in (0, 63, 65):
+        with Image.open(cwd / "files" / f"{index:06d}.png") as image:
+            assert np.array_equal(np.asarray(image), made[index][..., 0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -11,12 +11,18 @@ from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import get_registry
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ganzoo.model import Model
 
-BLOCK = 64
-"""Noise is drawn in blocks of this many, so that the first 10 of 10,000 are the 10 of `-n 10`."""
+COUNT = 64
+"""How many pictures are made when nobody says."""
+
+
+class How(TypedDict):
+    """What `ganzoo.sampling.blocks` is told beside the number."""
+
+    seed: int
+    label: list[int] | None
+    truncation: float | None
 
 
 @click.command()
@@ -70,16 +76,17 @@ def generate(
     model = load_model(folder, registry, group.device)
     if (labels or per_class) and "label" not in model.takes:
         raise UserError(f"--{'label' if labels else 'per-class'}: {folder.name} takes no label, only noise")
-    chosen = _labels(model, labels, per_class, count or BLOCK)
-    total = len(chosen) if chosen is not None else count or BLOCK
+    chosen = _labels(model, labels, per_class, count or COUNT)
+    total = len(chosen) if chosen is not None else count or COUNT
+    how: How = {"seed": seed, "label": chosen, "truncation": truncation}
     target = out or folder / "generated" / _name(seed, total, labels, truncation)
     if target.suffix.lower() == ".png":
         if target.exists() and out is not None and not overwrite:
             raise UserError(f"--out {target} is there already; choose another name or add --overwrite")
-        _write_grid(model, target, total, seed, chosen, truncation, columns)
+        _write_grid(model, target, total, columns, **how)
         click.echo(f"{total} pictures in {target}")
     else:
-        written = _write_files(model, target, total, seed, chosen, truncation, bool(per_class), overwrite)
+        written = _write_files(model, target, total, bool(per_class), overwrite, **how)
         click.echo(f"{written} pictures in {target}/")
 
 
@@ -110,70 +117,43 @@ def _labels(model: Model, labels: tuple[str, ...], per_class: int | None, count:
     return [numbers[index * len(numbers) // count] for index in range(count)]
 
 
-def _blocks(model: Model, count: int, seed: int, labels: list[int] | None, truncation: float | None) -> Any:
-    """Yield (pictures (n, C, H, W) on the CPU, inputs) block by block."""
-    import torch
-
-    from ganzoo.engine.noise import Noise
-    from ganzoo.model import SampleRequest
-
-    device = next(model.parameters()).device
-    for start in range(0, count, BLOCK):
-        noise = Noise(seed, "generate", start // BLOCK, count=BLOCK, device=device)
-        given: dict[str, Any] = {}
-        size = min(BLOCK, count - start)
-        if labels is not None:
-            block = labels[start : start + size]
-            given["label"] = torch.tensor(block + [block[-1]] * (BLOCK - size), device=device)
-        elif "label" in model.takes:
-            given["label"] = (torch.arange(BLOCK, device=device) + start) % len(model.data.classes)
-        inputs = model.inputs(SampleRequest(count=BLOCK, noise=noise, given=given, truncation=truncation))
-        inputs = {name: values[:size] for name, values in inputs.items()}
-        with torch.inference_mode():
-            yield model.generate(inputs).float().cpu(), inputs
-
-
-def _write_grid(
-    model: Model, path: Path, count: int, seed: int, labels: list[int] | None, psi: float | None, columns: int | None
-) -> None:
+def _write_grid(model: Model, path: Path, count: int, columns: int | None, **how: Unpack[How]) -> None:
     import torch
 
     from ganzoo.pictures import columns_for, grid, save_picture
+    from ganzoo.sampling import blocks
 
-    blocks = list(_blocks(model, count, seed, labels, psi))
-    pictures: Tensor = torch.cat([block for block, _ in blocks])
+    made = list(blocks(model, count, **how))
+    pictures = torch.cat([block for block, _ in made])
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_picture(grid(pictures, columns or columns_for(count, blocks[0][1], model.data)), path)
+    save_picture(grid(pictures, columns or columns_for(count, made[0][1], model.data)), path)
 
 
-def _write_files(
-    model: Model,
-    folder: Path,
-    count: int,
-    seed: int,
-    labels: list[int] | None,
-    psi: float | None,
-    in_classes: bool,
-    overwrite: bool,
-) -> int:
+def _write_files(model: Model, folder: Path, count: int, in_classes: bool, overwrite: bool, **how: Unpack[How]) -> int:
     from rich.progress import track
 
     from ganzoo.cli.console import console
     from ganzoo.pictures import save_picture, to_bytes
+    from ganzoo.sampling import BLOCK, blocks
+
+    labels = how["label"]
 
     def path_of(index: int) -> Path:
         name = f"{index:06d}.png"
         return folder / model.data.classes[labels[index]] / name if in_classes and labels else folder / name
 
-    there = [path_of(index) for index in range(count) if path_of(index).exists()]
-    if there and not overwrite:
-        raise UserError(f"--out {folder}: {there[0]} is there already; choose another folder or add --overwrite")
+    there = next((path for path in map(path_of, range(count)) if path.exists()), None)
+    if there is not None and not overwrite:
+        raise UserError(f"--out {folder}: {there} is there already; choose another folder or add --overwrite")
     index = 0
-    total = -(-count // BLOCK)
-    blocks = _blocks(model, count, seed, labels, psi)
     out = console(stderr=True)
     for pictures, _ in track(
-        blocks, "generating", total=total, console=out, disable=not out.is_terminal, transient=True
+        blocks(model, count, **how),
+        "generating",
+        total=-(-count // BLOCK),
+        console=out,
+        disable=not out.is_terminal,
+        transient=True,
     ):
         for picture in to_bytes(pictures):
             path = path_of(index)

@@ -1,0 +1,56 @@
+"""Pictures from a trained model: a pure function of (weights, seed, index), however many are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo.engine.noise import Noise
+from ganzoo.model import Model, SampleRequest
+
+BLOCK = 64
+"""Noise is drawn in blocks of this many, so that the first 10 of 10,000 are the 10 of a request for 10."""
+
+
+def blocks(
+    model: Model,
+    count: int,
+    *,
+    seed: int = 0,
+    label: Sequence[int] | None = None,
+    truncation: float | None = None,
+) -> Iterator[tuple[Tensor, dict[str, Any]]]:
+    """Yield (pictures (n, C, H, W) float32 on the CPU, the inputs that they came from), n at most `BLOCK`.
+
+    `label`: the class of each picture, `count` of them; a conditional model without them runs through its classes in
+    turn. `truncation`: psi (see `ganzoo.model.SampleRequest`).
+    """
+    device = next(model.parameters()).device
+    for start in range(0, count, BLOCK):
+        size = min(BLOCK, count - start)
+        noise = Noise(seed, "generate", start // BLOCK, count=BLOCK, device=device)
+        given: dict[str, Any] = {}
+        if label is not None:
+            chosen = list(label[start : start + size])
+            given["label"] = torch.tensor(chosen + chosen[-1:] * (BLOCK - size), device=device)
+        elif "label" in model.takes:
+            given["label"] = (torch.arange(BLOCK, device=device) + start) % len(model.data.classes)
+        inputs = model.inputs(SampleRequest(count=BLOCK, noise=noise, given=given, truncation=truncation))
+        inputs = {name: values[:size] for name, values in inputs.items()}
+        with torch.inference_mode():
+            yield model.generate(inputs).float().cpu(), inputs
+
+
+def sample(
+    model: Model,
+    count: int,
+    *,
+    seed: int = 0,
+    label: Sequence[int] | None = None,
+    truncation: float | None = None,
+) -> Tensor:
+    """All of `blocks` in one tensor, (count, C, H, W) in [-1, 1]."""
+    return torch.cat([block for block, _ in blocks(model, count, seed=seed, label=label, truncation=truncation)])
