@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 
 from ganzoo.cards import Architecture, Task
+from ganzoo.config import facts
 from ganzoo.runs import CONFIG, WEIGHTS, Run
 
 
 def model_card(run: Run, card: Architecture, task: Task, step: int) -> str:
     """The card's text: what it is, what it was trained on, how to use it."""
     settings = run.settings
-    own = {k: v for k, v in vars(settings).items() if k in type(settings).__annotations__}
+    told = {
+        fact.name: getattr(settings, fact.name)
+        for fact in facts(type(settings))
+        if fact.owner == "architecture" or getattr(settings, fact.name) != fact.default
+    }
     return f"""---
 library_name: ganzoo
 license: {card.licence.lower()}
@@ -25,12 +30,14 @@ tags:
 
 # {card.title} on {run.data.name}
 
-{card.summary} ({card.paper}, {card.year}). Trained with ganzoo for {step:,} steps of {settings.batch} pictures on
-{run.data.count:,} pictures of {run.data.name} at {run.data.size} x {run.data.size}.
+{card.title} ({card.paper}, {card.year}): {card.summary}.
+
+Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data.count:,} pictures of {run.data.name} at
+{run.data.size} x {run.data.size}.
 
 | setting | value |
 | --- | --- |
-{chr(10).join(f"| {name} | {value} |" for name, value in own.items())}
+{chr(10).join(f"| {name} | {value} |" for name, value in told.items())}
 
 `{WEIGHTS}` holds the averaged weights and `{CONFIG}` all settings; no pickle is needed:
 
