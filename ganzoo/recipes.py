@@ -45,18 +45,27 @@ def packaged_file() -> Path:
     return source if (here.parent / "pyproject.toml").is_file() and source.is_file() else here / FILE
 
 
+def read_yaml(path: Path, what: str) -> Any:
+    """What a YAML (or JSON) file holds; an empty one holds an empty mapping.
+
+    Raises:
+        UserError: when it cannot be read; `what` names the file in the message.
+    """
+    import yaml  # not at the top: it adds a quarter to the time of `ganzoo --help`
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{what} cannot be read: {' '.join(str(error).split())}") from error
+
+
 def read(path: Path) -> dict[str, Recipe]:
     """The recipes of one file.
 
     Raises:
         UserError: one line for each entry that is not a recipe.
     """
-    import yaml  # not at the top: it adds a quarter to the time of `ganzoo --help`
-
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    document = read_yaml(path, str(path))
     entries = document.get("recipes") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         raise UserError(f"{path}: expected a mapping `recipes:` at the top")

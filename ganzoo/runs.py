@@ -7,12 +7,12 @@ import json
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ganzoo
-from ganzoo.cards import Architecture, Task, resolve
+from ganzoo.cards import Architecture, resolve
 from ganzoo.config import Layer, Settings, build
 from ganzoo.data.base import DataSpec, Field
 from ganzoo.engine.files import write_text
@@ -73,21 +73,9 @@ class Run:
         }
         write_text(self.folder / CONFIG, json.dumps(document, indent=2) + "\n")
 
-    def summary(self) -> dict[str, Any]:
-        """state, step, seconds, warnings and error as the trainer last wrote them; empty before that."""
-        try:
-            document = json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return document if isinstance(document, dict) else {}
-
     def write_summary(self, **values: Any) -> None:
         """Replace summary.json."""
         write_text(self.folder / SUMMARY, json.dumps(values, indent=2) + "\n")
-
-    def with_settings(self, **values: Any) -> Run:
-        """The same run with some settings changed."""
-        return replace(self, settings=replace(self.settings, **values))
 
 
 def new_folder(root: Path, architecture: str, data: str) -> Path:
@@ -185,11 +173,6 @@ def build_model(card: Architecture, settings: Settings, data: DataSpec) -> Model
         )
     model: Model = resolve(card.model)(settings, data)
     return model
-
-
-def task_of(card: Architecture, registry: Registry) -> Task:
-    """The task card of an architecture."""
-    return registry.tasks.find(card.task)
 
 
 def load_model(folder: Path | str, registry: Registry | None = None, device: torch.device | str = "cpu") -> Model:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ganzoo import recipes
 from ganzoo.cards import Architecture, Task, resolve
 from ganzoo.config import RUNTIME, Layer, Settings, build
@@ -103,10 +101,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UserError: when it cannot be read or is not a mapping.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from error
+    document = recipes.read_yaml(path, f"--config {path}")
     if not isinstance(document, dict):
         raise UserError(f"--config {path}: expected settings as `name: value`, found a {type(document).__name__}")
     return {str(key): value for key, value in document.items()}

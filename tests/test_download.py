@@ -344,7 +344,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 # -------------------------------------------------------------------------------------------------------- processes
 
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have had it ignored
 from pathlib import Path
 from ganzoo.data import download
 from ganzoo.errors import GanzooError

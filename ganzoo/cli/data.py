@@ -6,7 +6,6 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,8 @@ from ganzoo.recipes import default_architecture
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
 
     from ganzoo.cards import Dataset
-    from ganzoo.data.base import Progress
     from ganzoo.data.check import Report
 
 
@@ -78,12 +75,11 @@ def list_datasets(as_json: bool) -> None:
     for card in cards:
         table.add_row(*(Text(cell) for cell in _dataset_row(card)))
     out.print(table)
-    name = next((card.name for card in cards if card.embedded and card.subsets), "")
-    if name:
-        subset = next(card.subsets[0] for card in cards if card.name == name)
-        train = f"ganzoo train {default_architecture()} --data {name}"
+    example = next((card for card in cards if card.embedded and card.subsets), None)
+    if example is not None:
+        train = f"ganzoo train {default_architecture()} --data {example.name}"
         out.print(f"\nTrain on a set:    {train}", soft_wrap=True)
-        out.print(f"on a part of it:   {train}:{subset}", soft_wrap=True)
+        out.print(f"on a part of it:   {train}:{example.subsets[0]}", soft_wrap=True)
 
 
 def _dataset_row(card: Dataset) -> tuple[str, ...]:
@@ -121,9 +117,10 @@ def check_path(path: Path, as_json: bool) -> None:
       ganzoo data check ~/pictures/faces
       ganzoo data check faces.zip --json > faces.json
     """
+    from ganzoo.cli.progress import loading
     from ganzoo.data.check import check
 
-    with _progress() as progress:
+    with loading() as progress:
         report = check(path, progress)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
@@ -131,29 +128,6 @@ def check_path(path: Path, as_json: bool) -> None:
         _print_report(report)
     if report.usable == 0:
         sys.exit(2)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A progress bar on stderr, if there is somebody to see it."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    from ganzoo.cli.console import console
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console(stderr=True), transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield show
 
 
 def _print_report(report: Report) -> None:

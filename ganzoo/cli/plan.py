@@ -8,20 +8,23 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganzoo.registry import Registry
+
+if TYPE_CHECKING:
+    from ganzoo.training import Job
 
 WARM_UP = 3
 TIMED = 12
 SECONDS = 15.0
 
 
-def print_plan(registry: Registry, job: Any, device: str, as_json: bool) -> None:
+def print_plan(registry: Registry, job: Job, device: str, as_json: bool) -> None:
     """Build the job, time a few real steps, and print what the whole would cost; nothing is kept."""
-    from ganzoo.cli.progress import _duration, _rate
+    from ganzoo.cli.progress import duration_text, rate_text
 
     bill = measure(registry, job, device)
     if as_json:
@@ -35,9 +38,9 @@ def print_plan(registry: Registry, job: Any, device: str, as_json: bool) -> None
     rows = {
         "device": f"{bill['device']}, {bill['precision']}",
         "batch": f"{bill['batch']} pictures",
-        "time of a step": f"{_rate(bill['seconds_per_step'])} ({bill['images_per_second']:.0f} pictures/s)",
+        "time of a step": f"{rate_text(bill['seconds_per_step'])} ({bill['images_per_second']:.0f} pictures/s)",
         "steps": f"{bill['steps']:,}",
-        "time in all": _duration(bill["seconds"]),
+        "time in all": duration_text(bill["seconds"]),
         "peak memory": f"{bill['peak_memory_mib']:,.0f} MiB",
         "checkpoint": f"{bill['checkpoint_mib']:.0f} MiB, two are kept",
     }
@@ -46,7 +49,7 @@ def print_plan(registry: Registry, job: Any, device: str, as_json: bool) -> None
     click.echo(f"train it: ganzoo train {' '.join(a for a in sys.argv[2:] if a not in ('--plan',))}")
 
 
-def measure(registry: Registry, job: Any, device: str) -> dict[str, Any]:
+def measure(registry: Registry, job: Job, device: str) -> dict[str, Any]:
     """The bill as plain values: seconds, MiB and counts."""
     import torch
 

@@ -115,11 +115,11 @@ class TrainingReporter:
         if self._bar is not None:
             if scalars is not None:
                 self._bar.update(self._task, losses=_losses(scalars))  # type: ignore[arg-type]
-            self._bar.update(self._task, completed=step, rate=_rate(rate))  # type: ignore[arg-type]
+            self._bar.update(self._task, completed=step, rate=rate_text(rate))  # type: ignore[arg-type]
         elif scalars is not None and (now - self._spoken >= PLAIN_SECONDS or step in (1, self._steps)):
             self._spoken = now
-            left = _duration(rate * (self._steps - step))
-            self._say(f"step {step}/{self._steps}  {_rate(rate)}  {left} left  {_losses(scalars)}")
+            left = duration_text(rate * (self._steps - step))
+            self._say(f"step {step}/{self._steps}  {rate_text(rate)}  {left} left  {_losses(scalars)}")
 
     def sampled(self, step: int, path: Path) -> None:
         self._say(f"step {step}: pictures in {path}")
@@ -139,7 +139,7 @@ class TrainingReporter:
             self._say(f"stopped at step {outcome.step} and saved; go on with: ganzoo train --resume {folder}")
             return
         pictures = sorted(self.run.samples.glob("*.png"))
-        self._say(f"done: {outcome.step} steps in {_duration(outcome.seconds)}")
+        self._say(f"done: {outcome.step} steps in {duration_text(outcome.seconds)}")
         for warning in outcome.warnings:
             self._say(f"warning: {warning}")
         if pictures:
@@ -152,11 +152,13 @@ def reporter_for(run: Run, first: bool) -> TrainingReporter:
     return TrainingReporter(run if first else None)
 
 
-def _rate(seconds: float) -> str:
+def rate_text(seconds: float) -> str:
+    """Seconds a step as a person reads them."""
     return f"{seconds * 1000:.0f} ms/step" if seconds < 1 else f"{seconds:.2f} s/step"
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """A duration in the two largest units that matter."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

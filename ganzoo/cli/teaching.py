@@ -18,12 +18,8 @@ class TeachingCommand(click.Command):
         super().format_help_text(ctx, formatter)
 
 
-class TeachingGroup(click.Group):
+class TeachingGroup(TeachingCommand, click.Group):
     """A group with examples in its help."""
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        self.help = with_example(self.help)
-        super().format_help_text(ctx, formatter)
 
 
 def with_example(text: str | None) -> str | None:

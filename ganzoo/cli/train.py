@@ -20,6 +20,7 @@ from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
     from ganzoo.data.base import Data
+    from ganzoo.engine.distributed import Group
     from ganzoo.engine.trainer import Outcome
     from ganzoo.runs import Run
     from ganzoo.training import Job
@@ -106,7 +107,7 @@ def train(
         old = find_folder(None if resume == NEWEST else resume, root)
         run, job = training.resume_run(registry, old, values)
     else:
-        old, run = None, None
+        run = None
         job = training.plan_job(registry, name or "", data, config, values)
     check_divisible(job.settings, devices)
     if plan:
@@ -124,14 +125,15 @@ def train(
     group = distributed.join(device)
     job = training.pin_precision(job, group.device)
     try:
-        with training.lock(old) if old is not None and group.first else nullcontext():
-            opened = _open(registry, job)
-            if run is None:
-                training.check_buildable(job, opened)
-                made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
-                run = open_run(Path(group.broadcast_text(str(made))), registry)
-            with training.lock(run.folder) if old is None and group.first else nullcontext():
-                return _train(registry, run, job, opened, group, previous, resumed=old is not None)
+        opened = _open(registry, job)
+        if run is None:
+            training.check_buildable(job, opened)
+            made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
+            run = open_run(Path(group.broadcast_text(str(made))), registry)
+        else:
+            run = replace(run, settings=job.settings)
+        with training.lock(run.folder) if group.first else nullcontext():
+            return _train(registry, run, job, opened, group, previous, resumed=resume is not None)
     finally:
         distributed.leave()
 
@@ -176,13 +178,12 @@ def _open(registry: Registry, job: Job) -> Data:
         return training.open_data(registry, job, progress=progress)
 
 
-def _train(registry: Registry, run: Run, job: Job, data: Data, group: Any, previous: bool, resumed: bool) -> int:
+def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, previous: bool, resumed: bool) -> int:
     from ganzoo import training
     from ganzoo.cli.progress import reporter_for
     from ganzoo.engine import checkpoint
 
     reporter = reporter_for(run, group.first)
-    run = replace(run, settings=replace(run.settings, precision=job.settings.precision))
     with reporter:
         trainer = training.make_trainer(registry, run, job, data, group, reporter)
         if resumed:

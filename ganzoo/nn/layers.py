@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -47,8 +46,3 @@ def he_init(module: nn.Module, slope: float = 0.2) -> None:
 def maybe_spectral(module: nn.Module, norm: Norm) -> nn.Module:
     """The module with its weight divided by its largest singular value (Miyato et al., 2018) where `norm` says so."""
     return spectral_norm(module) if norm == "spectral" else module
-
-
-def flatten_logits(x: Tensor) -> Tensor:
-    """(N, 1, 1, 1) or (N, 1) to (N,)."""
-    return torch.flatten(x, 0) if x.shape[0] == x.numel() else x.flatten(1).mean(1)
