@@ -251,7 +251,15 @@ def resume_run(registry: Registry, folder: Path, assignments: Mapping[str, Any])
     return replace(run, settings=settings), job
 
 
-def make_trainer(registry: Registry, run: Run, job: Job, data: Data, group: Group, reporter: Reporter) -> Trainer:
+def make_trainer(
+    registry: Registry,
+    run: Run,
+    job: Job,
+    data: Data,
+    group: Group,
+    reporter: Reporter,
+    progress: Progress | None = None,
+) -> Trainer:
     """Networks with fresh weights (a pure function of the seed) under a trainer.
 
     Raises:
@@ -267,7 +275,7 @@ def make_trainer(registry: Registry, run: Run, job: Job, data: Data, group: Grou
         )
     seed_globals(run.settings.seed, "weights")
     model = build_model(job.card, run.settings, run.data)
-    return Trainer(run, model, data, job.task, group, registry, reporter)
+    return Trainer(run, model, data, job.task, group, registry, reporter, progress)
 
 
 @contextmanager

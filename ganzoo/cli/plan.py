@@ -64,7 +64,8 @@ def measure(registry: Registry, job: Job, device: str) -> dict[str, Any]:
     training.check_buildable(job, data)
     with tempfile.TemporaryDirectory() as folder:
         run = training.make_run(registry, job, data, Path(folder) / "plan", Path(folder))
-        trainer = training.make_trainer(registry, run, job, data, group, Quiet())
+        with loading() as progress:
+            trainer = training.make_trainer(registry, run, job, data, group, Quiet(), progress)
         times: list[float] = []
         begun = time.monotonic()
         while len(times) < WARM_UP + TIMED and (len(times) < WARM_UP + 2 or time.monotonic() - begun < SECONDS):

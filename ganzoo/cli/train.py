@@ -180,12 +180,13 @@ def _open(registry: Registry, job: Job) -> Data:
 
 def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, previous: bool, resumed: bool) -> int:
     from ganzoo import training
-    from ganzoo.cli.progress import reporter_for
+    from ganzoo.cli.progress import loading, reporter_for
     from ganzoo.engine import checkpoint
 
     reporter = reporter_for(run, group.first)
     with reporter:
-        trainer = training.make_trainer(registry, run, job, data, group, reporter)
+        with loading() as progress:
+            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress)
         if resumed:
             there = any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS))
             if there:

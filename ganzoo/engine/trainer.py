@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ganzoo.cards import Task, resolve
 from ganzoo.config import check_divisible
-from ganzoo.data.base import Data
+from ganzoo.data.base import Data, Progress
 from ganzoo.data.feed import Feed
 from ganzoo.engine import checkpoint, precision, schedule
 from ganzoo.engine.distributed import Group, LostProcess
@@ -79,8 +79,17 @@ class Trainer:
     """Trains one model in one run folder; every process of a group has its own."""
 
     def __init__(
-        self, run: Run, model: Model, data: Data, task: Task, group: Group, registry: Registry, reporter: Reporter
+        self,
+        run: Run,
+        model: Model,
+        data: Data,
+        task: Task,
+        group: Group,
+        registry: Registry,
+        reporter: Reporter,
+        progress: Progress | None = None,
     ) -> None:
+        """`progress` is called while data that fit are decoded onto the device."""
         self.run_folder = run
         self.settings = settings = run.settings
         self.task, self.group, self.registry, self.reporter = task, group, registry, reporter
@@ -93,7 +102,7 @@ class Trainer:
         self.dtype = precision.resolve(settings.precision, self.device)
         self.optimizers = {name: self._optimizer(name) for name in self.networks if self._trained(name)}
         self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
-        self.feed = Feed(data, settings, group)
+        self.feed = Feed(data, settings, group, progress)
         self.draws = max(phase.repeat for phase in self.phases)
         group.broadcast([*model.parameters(), *model.buffers()])
         averaged = {name: getattr(model, name) for name in model.sampling}
