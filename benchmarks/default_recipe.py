@@ -22,8 +22,8 @@ from torch import Tensor
 from ganzoo import training
 from ganzoo.config import parse_assignments
 from ganzoo.engine.distributed import join
+from ganzoo.engine.listeners import Quiet
 from ganzoo.engine.noise import Noise
-from ganzoo.engine.trainer import Quiet
 from ganzoo.model import SampleRequest
 from ganzoo.registry import get_registry
 

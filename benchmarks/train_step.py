@@ -24,7 +24,8 @@ from textbook import TextbookGAN
 from ganzoo import training
 from ganzoo.data.base import ArrayData, DataSpec, Field
 from ganzoo.engine.distributed import join
-from ganzoo.engine.trainer import Quiet, Trainer
+from ganzoo.engine.listeners import Quiet
+from ganzoo.engine.trainer import Trainer
 from ganzoo.registry import get_registry
 
 

@@ -34,6 +34,9 @@ class Architecture:
     sizes: tuple[int, ...] = ()
     """Image sizes in pixels that it can be built for; empty: any."""
     tiny: Mapping[str, Any] = field(default_factory=dict)
+    yardstick: bool = False
+    """Whether it is what others are measured against: its settings `like` and `like_settings` take the networks of
+    another architecture, so that the two differ in nothing but how they learn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,9 @@ class Task:
     given: Mapping[str, str] = field(default_factory=dict)
     show: str = "ganzoo.pictures:save_grid"
     metrics: tuple[str, ...] = ()
-    compare: str | None = None
-    """The architecture that stands as the yardstick, where there is one."""
+    """The metrics that make its table, in order."""
+    optional: tuple[str, ...] = ()
+    """Fields that a batch has too where the data have them."""
     pipeline: str = "image-to-image"
     """What model hubs call this task."""
 
@@ -90,7 +94,14 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One metric: `compute` names its implementation; `better` is `"lower"` or `"higher"`."""
+    """One metric.
+
+    `compute` names its function `(Comparison) -> Value`; `better` is `"lower"`, `"higher"` or `""` (a fact that ranks
+    nobody). `needs` names the collectors (`"module:Class"`) whose findings it reads; `network` says that it looks
+    through a feature network, whose name then stands in the result's (`kid[efflite0]`). `tasks` are the tasks that it
+    makes sense for, empty: all. `group` is the heading that it stands under (`"quality"`, `"coverage"`, ...). `version`
+    grows when its numbers change.
+    """
 
     name: str
     title: str
@@ -99,11 +110,19 @@ class Metric:
     better: str
     compute: str
     tasks: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    network: bool = True
+    group: str = "quality"
+    version: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureNetwork:
-    """One feature network that metrics can look through: `load` names the function that builds it."""
+    """One feature network that metrics can look through.
+
+    `load` names the function `(NetworkRequest) -> Network`. A name that ends in `:*` is a family (`timm:*`). `suits`
+    are data sets that it is the best choice for; `embedded` says that its weights ship inside a package.
+    """
 
     name: str
     title: str
@@ -112,6 +131,8 @@ class FeatureNetwork:
     licence: str
     dimensions: int
     download: str = ""
+    embedded: bool = False
+    suits: tuple[str, ...] = ()
 
 
 Card = Architecture | Task | Dataset | Metric | FeatureNetwork

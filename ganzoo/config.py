@@ -64,6 +64,8 @@ class Settings:
     log_every: int = setting(50, ge=1, help="steps between two lines of metrics")
     sample_every: int = setting(0, ge=0, help="steps between two sample grids (0: twelve in a run, closer at first)")
     samples: int = setting(64, ge=1, help="pictures in a sample grid")
+    eval_every: int = setting(0, ge=0, help="steps between two evaluations (0: none; else one at the end too)")
+    eval_count: int = setting(2000, ge=2, help="pictures that are generated for an evaluation on the way")
     checkpoint_every: int = setting(0, ge=0, help="steps between two checkpoints (0: one a minute)")
 
     def mistakes(self) -> list[str]:
@@ -122,7 +124,7 @@ class AdversarialConvSettings(AdversarialSettings):
         return lines
 
 
-RUNTIME = frozenset({"workers", "log_every", "checkpoint_every"})
+RUNTIME = frozenset({"workers", "log_every", "checkpoint_every", "eval_every", "eval_count"})
 """Settings that may differ when a run goes on: they change how it runs, not what it computes."""
 
 

@@ -7,7 +7,7 @@ gradients, precision, optimizers, averaging, checkpoints, logs and samples. A pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +111,11 @@ class Model(nn.Module):
     """Base of every architecture: networks as sub-modules, `phases`, `<phase>_loss` for each, `inputs`, `generate`."""
 
     sampling: tuple[str, ...] = ("generator",)
-    """Networks that `generate` reads: these are averaged (EMA) and saved in model.safetensors."""
+    """Networks that `generate` and `encode` read: these are averaged (EMA) and saved in model.safetensors."""
+    prior_is_normal: bool = True
+    """Whether `inputs` draws z from N(0, 1)."""
+    encoding: tuple[str, ...] = ()
+    """Those of `sampling` that only `encode` reads: a sample needs them not."""
     takes: tuple[str, ...] = ()
     """Inputs that a person may give this model: `label`, `text`, or a picture field."""
 
@@ -141,6 +145,39 @@ class Model(nn.Module):
         """How that network learns; the settings' Adam for all by default."""
         s = self.settings
         return Adam(lr=s.lr, beta1=s.beta1, beta2=s.beta2, weight_decay=s.weight_decay)
+
+    def finish(self, batches: Callable[[], Iterator[Batch]]) -> None:
+        """Called before each evaluation and after the last step, with the averaged weights, in eval mode.
+
+        Does nothing here. It is for what is computed from the trained networks and all data at once, such as the
+        statistics of their latents. Each call of `batches` goes through the training set in order, unflipped. What is
+        found belongs into buffers of a network in `sampling`, so that it is saved; it must not depend on what an
+        earlier call has found.
+        """
+
+    def encode(self, pictures: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the latents of pictures (n, C, H, W) in [-1, 1], both shaped like `z`.
+
+        Raises:
+            NotImplementedError: when the model has no encoder.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no encoder")
+
+    def reconstruct(self, pictures: Tensor, label: Tensor | None = None) -> Tensor:
+        """Pictures (n, C, H, W) in [-1, 1] through the encoder and back; a conditional model needs their labels (n,).
+
+        Raises:
+            NotImplementedError: when the model has no encoder.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no encoder to reconstruct with")
+
+    def mirror(self, outputs: int) -> nn.Module | None:
+        """A new network of the size and kind of the one that judges pictures, with `outputs` numbers a picture.
+
+        For a model that encodes what this one generates: `network(pictures)`, with the label as a second argument where
+        the model takes it, gives (n, outputs). None where there is nothing of the kind.
+        """
+        return None
 
 
 def truncated_normal(request: SampleRequest, *shape: int, stream: str = "z") -> Tensor:

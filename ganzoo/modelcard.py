@@ -6,11 +6,11 @@ import json
 
 from ganzoo.cards import Architecture, Task
 from ganzoo.config import facts
-from ganzoo.runs import CONFIG, WEIGHTS, Run
+from ganzoo.runs import BEST, CONFIG, WEIGHTS, Run, Scores
 
 
-def model_card(run: Run, card: Architecture, task: Task, step: int) -> str:
-    """The card's text: what it is, what it was trained on, how to use it."""
+def model_card(run: Run, card: Architecture, task: Task, step: int, scores: Scores | None = None) -> str:
+    """The card's text: what it is, what it was trained on, how it did in evaluations on the way, how to use it."""
     settings = run.settings
     told = {
         fact.name: getattr(settings, fact.name)
@@ -34,7 +34,7 @@ tags:
 
 Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data.count:,} pictures of {run.data.name} at
 {run.data.size} x {run.data.size}.
-
+{_measured(scores) if scores else ""}
 | setting | value |
 | --- | --- |
 {chr(10).join(f"| {name} | {value} |" for name, value in told.items())}
@@ -47,4 +47,13 @@ ganzoo generate PATH_OF_THIS_FOLDER -n 64
 ```
 
 The code of the architecture is under {card.licence}; the data are under their own licence (`ganzoo data list`).
+"""
+
+
+def _measured(scores: Scores) -> str:
+    return f"""
+| {scores.name} ({scores.better} is better) | value | step | weights |
+| --- | --- | --- | --- |
+| best | {scores.best.text} | {scores.best.step:,} | `{BEST}` (`ganzoo generate PATH --best`) |
+| final | {scores.final.text} | {scores.final.step:,} | `{WEIGHTS}` |
 """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import ganzoo
 from ganzoo.cards import Architecture, resolve
@@ -17,6 +18,7 @@ from ganzoo.config import Layer, Settings, build
 from ganzoo.data.base import DataSpec, Field
 from ganzoo.engine.files import write_text
 from ganzoo.errors import UserError, did_you_mean
+from ganzoo.figures import with_error
 from ganzoo.recipes import default_architecture
 from ganzoo.registry import Registry
 
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
+EVALUATIONS = "evaluations.jsonl"
 SUMMARY = "summary.json"
 WEIGHTS = "model.safetensors"
+BEST = "best.safetensors"
 SAMPLES = "samples"
 FORMAT = "ganzoo-run-1"
 
@@ -76,6 +80,65 @@ class Run:
     def write_summary(self, **values: Any) -> None:
         """Replace summary.json."""
         write_text(self.folder / SUMMARY, json.dumps(values, indent=2) + "\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """The headline of one evaluation: after which step, its value, and the standard error where it has one."""
+
+    step: int
+    value: float
+    error: float | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The score whose `asdict` this is.
+
+        Raises:
+            TypeError, ValueError, KeyError: when it is something else.
+        """
+        step, value, error = (document[name] for name in ("step", "value", "error"))
+        known = error is not None and math.isfinite(float(error))
+        return cls(step=int(step), value=float(value), error=float(error) if known else None)
+
+    @property
+    def text(self) -> str:
+        """`23.41 ± 0.52`."""
+        return with_error(self.value, self.error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What the evaluations of a run came to by their headline: the best so far, and the last (once the run is done,
+    that of its final weights).
+
+    `better` is `lower` or `higher`. Only values of one `name` and one `key` (that of their passports) are compared.
+    """
+
+    name: str
+    key: str
+    better: str
+    best: Score
+    final: Score
+
+    @classmethod
+    def after(cls, before: Self | None, name: str, key: str, better: str, score: Score) -> Self:
+        """The scores with one more; it is the best where it beats the best so far, or cannot be compared with it."""
+        best = score
+        if before is not None and (before.name, before.key) == (name, key):
+            sign = -1 if better == "higher" else 1
+            best = score if sign * score.value < sign * before.best.value else before.best
+        return cls(name=name, key=key, better=better, best=best, final=score)
+
+    @classmethod
+    def from_json(cls, document: object) -> Self | None:
+        """The scores whose `asdict` this is; None when it is something else (a damaged file, an older run)."""
+        try:
+            values = dict(document)  # type: ignore[call-overload]
+            texts = {name: str(values[name]) for name in ("name", "key", "better")}
+            return cls(**texts, best=Score.from_json(values["best"]), final=Score.from_json(values["final"]))
+        except (TypeError, ValueError, KeyError):
+            return None
 
 
 def new_folder(root: Path, architecture: str, data: str) -> Path:
@@ -175,8 +238,16 @@ def build_model(card: Architecture, settings: Settings, data: DataSpec) -> Model
     return model
 
 
-def load_model(folder: Path | str, registry: Registry | None = None, device: torch.device | str = "cpu") -> Model:
-    """A trained model in eval mode, from config.json and model.safetensors alone.
+def load_model(
+    folder: Path | str,
+    registry: Registry | None = None,
+    device: torch.device | str = "cpu",
+    weights: Literal["final", "best"] = "final",
+) -> Model:
+    """A trained model in eval mode, from config.json and one file of averaged weights alone.
+
+    `weights`: the last ones (model.safetensors), or those that did best in the evaluations on the way
+    (best.safetensors).
 
     Raises:
         UserError: when the folder is not a run, or its weights are missing or do not fit.
@@ -186,20 +257,36 @@ def load_model(folder: Path | str, registry: Registry | None = None, device: tor
     run = open_run(Path(folder), registry or ganzoo.get_registry())
     card = (registry or ganzoo.get_registry()).architectures[run.architecture]
     model = build_model(card, run.settings, run.data)
-    path = run.folder / WEIGHTS
+    path = run.folder / {"final": WEIGHTS, "best": BEST}[weights]
     if not path.is_file():
+        if weights == "best":
+            raise UserError(
+                f"{run.folder} has no {BEST}: it was not evaluated while it trained (the setting eval_every); its last "
+                f"weights: ganzoo generate {run.folder}"
+            )
         raise UserError(f"{run.folder} has no {WEIGHTS} yet; train it: ganzoo train --resume {run.folder}")
     try:
-        weights = load_file(path)
+        found = load_file(path)
     except Exception as error:  # a damaged file, in whatever way the reader puts it
         raise UserError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     state = [name for name in model.state_dict() if not name.endswith("_extra_state")]
     wanted = {name for name in state if name.split(".")[0] in model.sampling}
-    if wanted != set(weights):
-        odd = sorted(wanted ^ set(weights))[0]
+    if wanted != set(found):
+        odd = sorted(wanted ^ set(found))[0]
         raise UserError(f"{path} does not fit {run.architecture}: {odd} is in only one of the two")
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict(found, strict=False)
     return model.to(device).eval()
+
+
+def best_step(folder: Path) -> int | None:
+    """The step whose weights are in a run's best.safetensors; None when there is no such file, or it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / BEST, "pt") as stream:
+            return int((stream.metadata() or {})["step"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
 
 
 def weights_of(average: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganzoo.engine.noise import Noise
-from ganzoo.model import Model, SampleRequest
+from ganzoo.model import Model, SampleRequest, truncated_normal
 
 BLOCK = 64
 """Noise is drawn in blocks of this many, so that the first 10 of 10,000 are the 10 of a request for 10."""
@@ -22,14 +22,17 @@ def blocks(
     seed: int = 0,
     label: Sequence[int] | None = None,
     truncation: float | None = None,
+    first: int = 0,
+    plain: bool = False,
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
     """Yield (pictures (n, C, H, W) float32 on the CPU, the inputs that they came from), n at most `BLOCK`.
 
-    `label`: the class of each picture, `count` of them; a conditional model without them runs through its classes in
-    turn. `truncation`: psi (see `ganzoo.model.SampleRequest`).
+    `label`: the class of each of the `count` pictures; a conditional model without them runs through its classes in
+    turn. `truncation`: psi (see `ganzoo.model.SampleRequest`). `first`, a multiple of `BLOCK`: the pictures before it
+    are left out. `plain`: z from N(0, 1), whatever prior the model has.
     """
     device = next(model.parameters()).device
-    for start in range(0, count, BLOCK):
+    for start in range(first, count, BLOCK):
         size = min(BLOCK, count - start)
         noise = Noise(seed, "generate", start // BLOCK, count=BLOCK, device=device)
         given: dict[str, Any] = {}
@@ -38,7 +41,10 @@ def blocks(
             given["label"] = torch.tensor(chosen + chosen[-1:] * (BLOCK - size), device=device)
         elif "label" in model.takes:
             given["label"] = (torch.arange(BLOCK, device=device) + start) % len(model.data.classes)
-        inputs = model.inputs(SampleRequest(count=BLOCK, noise=noise, given=given, truncation=truncation))
+        request = SampleRequest(count=BLOCK, noise=noise, given=given, truncation=truncation)
+        inputs = model.inputs(request)
+        if plain:
+            inputs["z"] = truncated_normal(request, *inputs["z"].shape[1:])
         inputs = {name: values[:size] for name, values in inputs.items()}
         with torch.inference_mode():
             yield model.generate(inputs).float().cpu(), inputs

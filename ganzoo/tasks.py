@@ -5,6 +5,13 @@ from __future__ import annotations
 from ganzoo import hookimpl
 from ganzoo.cards import Task
 
+SETS = ("fd", "fd_inf", "kid", "precision", "density", "sharpness", "spectrum", "recall", "coverage", "vendi")
+"""Metrics of a set of pictures; those of other plugins that are not there are left out."""
+LATENT = ("ppl", "authpct", "parameters", "latency", "throughput")
+"""Metrics of what draws pictures from a latent."""
+TRUTH = ("psnr", "ssim", "perceptual")
+"""Metrics of what has a known answer."""
+
 
 @hookimpl
 def ganzoo_tasks() -> list[Task]:
@@ -16,7 +23,9 @@ def ganzoo_tasks() -> list[Task]:
             batch=("image",),
             inputs=("z",),
             output="image",
+            optional=("label",),
             pipeline="unconditional-image-generation",
+            metrics=(*SETS, "class_coverage", *LATENT),
         ),
         Task(
             name="class-conditional",
@@ -27,6 +36,7 @@ def ganzoo_tasks() -> list[Task]:
             output="image",
             given={"label": "label"},
             pipeline="unconditional-image-generation",
+            metrics=(*SETS, "class_accuracy", "class_coverage", "fd_classes", *LATENT),
         ),
         Task(
             name="text-to-image",
@@ -37,6 +47,7 @@ def ganzoo_tasks() -> list[Task]:
             output="image",
             given={"text": "text"},
             pipeline="text-to-image",
+            metrics=(*SETS, *LATENT),
         ),
         Task(
             name="unpaired-translation",
@@ -46,6 +57,7 @@ def ganzoo_tasks() -> list[Task]:
             inputs=("image",),
             output="b",
             given={"input": "image"},
+            metrics=SETS,
         ),
         Task(
             name="paired-translation",
@@ -55,6 +67,7 @@ def ganzoo_tasks() -> list[Task]:
             inputs=("source",),
             output="target",
             given={"input": "image"},
+            metrics=(*TRUTH, *SETS),
         ),
         Task(
             name="super-resolution",
@@ -64,5 +77,6 @@ def ganzoo_tasks() -> list[Task]:
             inputs=("low",),
             output="high",
             given={"input": "image"},
+            metrics=("psnr_y", "ssim_y", "perceptual", *SETS),
         ),
     ]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import torch
 
     from ganzoo.engine.distributed import Group
-    from ganzoo.engine.trainer import Reporter, Trainer
+    from ganzoo.engine.listeners import Evaluator, Reporter
+    from ganzoo.engine.trainer import Trainer
 
 CHANGEABLE = RUNTIME | {"steps", "precision"}
 """Settings that a run may be given anew when it goes on."""
@@ -139,6 +140,7 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
     """
     wanted = DataRequest(
         fields=job.task.batch,
+        optional=job.task.optional,
         split=split,
         size=job.settings.size,
         sizes=job.card.sizes,
@@ -160,7 +162,8 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
         )
     fits = not job.card.sizes or card.size in job.card.sizes
     size = wanted.size or (card.size if fits else _best(job.card, card.size))
-    data: Data = resolve(card.load)(replace(wanted, subset=subset, size=size))
+    there = tuple(field for field in wanted.optional if field in card.fields)
+    data: Data = resolve(card.load)(replace(wanted, optional=there, subset=subset, size=size))
     return data
 
 
@@ -259,8 +262,9 @@ def make_trainer(
     group: Group,
     reporter: Reporter,
     progress: Progress | None = None,
+    evaluator: Evaluator | None = None,
 ) -> Trainer:
-    """Networks with fresh weights (a pure function of the seed) under a trainer.
+    """Networks with fresh weights (a pure function of the seed) under a trainer, which calls `evaluator` on the way.
 
     Raises:
         UserError: when the architecture cannot be built for these data, or they are not those that the run began with.
@@ -275,7 +279,7 @@ def make_trainer(
         )
     seed_globals(run.settings.seed, "weights")
     model = build_model(job.card, run.settings, run.data)
-    return Trainer(run, model, data, job.task, group, registry, reporter, progress)
+    return Trainer(run, model, data, job.task, group, registry, reporter, progress, evaluator)
 
 
 @contextmanager

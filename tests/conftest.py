@@ -17,7 +17,8 @@ from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
     from ganzoo.data.base import Data
-    from ganzoo.engine.trainer import Reporter, Trainer
+    from ganzoo.engine.listeners import Reporter
+    from ganzoo.engine.trainer import Trainer
     from ganzoo.runs import Run
     from ganzoo.training import Job
 
@@ -151,7 +152,7 @@ class TinyRuns:
     ) -> TinyRun:
         from ganzoo import recipes, training
         from ganzoo.engine import distributed
-        from ganzoo.engine.trainer import Quiet
+        from ganzoo.engine.listeners import Quiet
 
         registry = registry or self.registry
         card = registry.architectures.find(architecture)

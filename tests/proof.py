@@ -16,12 +16,13 @@ from torch import Tensor
 from ganzoo import recipes, training
 from ganzoo.data.base import Data
 from ganzoo.engine import checkpoint, distributed
-from ganzoo.engine.trainer import Quiet, Trainer
+from ganzoo.engine.listeners import Quiet
+from ganzoo.engine.trainer import Trainer
 from ganzoo.registry import Registry
-from ganzoo.runs import METRICS, open_run
+from ganzoo.runs import BEST, EVALUATIONS, METRICS, WEIGHTS, open_run
 from ganzoo.training import Job
 
-TIMES = ("seconds",)
+TIMES = ("seconds", "evaluation_seconds")
 """What may differ between two runs that are the same."""
 
 
@@ -53,7 +54,16 @@ def bits(folder: Path) -> dict[str, Any]:
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, without how long they took."""
-    lines = (folder / METRICS).read_text().splitlines()
+    return _lines(folder / METRICS)
+
+
+def evaluations(folder: Path) -> list[dict[str, Any]]:
+    """The lines of evaluations.jsonl, without how long they took; none where the run was not evaluated."""
+    return _lines(folder / EVALUATIONS) if (folder / EVALUATIONS).exists() else []
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_text().splitlines()
     return [{name: value for name, value in json.loads(line).items() if name not in TIMES} for line in lines]
 
 
@@ -63,11 +73,16 @@ def pictures_of(folder: Path) -> dict[str, bytes]:
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    """Two folders hold the same run: every tensor of the state, the metrics, the pictures and the averaged weights."""
+    """Two folders hold the same run: every tensor of the state, metrics, what was measured on the way, the pictures,
+    the averaged weights and the best of them."""
     assert differences(bits(one), bits(other)) == []
     assert metrics(one) == metrics(other)
+    assert evaluations(one) == evaluations(other)
     assert pictures_of(one) == pictures_of(other)
     assert differences(weights(one), weights(other)) == []
+    assert (one / BEST).exists() == (other / BEST).exists()
+    if (one / BEST).exists():
+        assert differences(weights(one, BEST), weights(other, BEST)) == []
     assert leftovers(one) == leftovers(other) == []
 
 
@@ -76,9 +91,9 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*.tmp")]
 
 
-def weights(folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of model.safetensors (its head is written in any order, so bytes are not compared)."""
-    return load_file(folder / "model.safetensors")
+def weights(folder: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
+    """The averaged weights of a file (its head is written in any order, so bytes are not compared)."""
+    return load_file(folder / name)
 
 
 class Streaming:

@@ -132,7 +132,20 @@ def test_list_as_json_holds_the_cards_and_who_brought_them(here: Call, registry:
     rows = json.loads(here("list", "--json").out)
     assert [row["name"] for row in rows] == list(registry.architectures)
     assert [set(row) for row in rows] == [
-        {"name", "title", "task", "year", "paper", "summary", "config", "model", "licence", "sizes", "plugin"}
+        {
+            "name",
+            "title",
+            "task",
+            "year",
+            "paper",
+            "summary",
+            "config",
+            "model",
+            "licence",
+            "sizes",
+            "yardstick",
+            "plugin",
+        }
     ] * len(rows)
     assert {row["plugin"]["distribution"] for row in rows} == {"ganzoo"}
     assert {row["plugin"]["version"] for row in rows} == {registry.architectures.plugin("dcgan").version}

@@ -27,7 +27,8 @@ def driver() -> Driver:
 @pytest.fixture
 def begun(driver: Driver, tmp_path: Path) -> Path:
     """A run of 3 steps, every one of them saved."""
-    settings = ("--set", "checkpoint_every=1", "--set", "log_every=1", "--set", "sample_every=1000")
+    settings = ("checkpoint_every=1", "log_every=1", "sample_every=1000", "eval_every=0")
+    settings = tuple(word for one in settings for word in ("--set", one))
     ended = driver.run("train", "dcgan", "--run", "run", "--steps", 3, *TINY, *settings, cwd=tmp_path)
     assert ended.code == 0, ended
     return tmp_path / "run"

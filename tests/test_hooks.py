@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from ganzoo import hookimpl, hookspecs
 from ganzoo.cards import Architecture, Dataset, FeatureNetwork, Metric, Task
-from ganzoo.engine.trainer import Quiet
+from ganzoo.engine.listeners import Quiet
 from ganzoo.registry import HOOKS, Registry
 from ganzoo.runs import Run
 

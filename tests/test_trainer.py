@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ganzoo.engine.trainer import Trainer
 from ganzoo.engine.watch import PATIENCE, CollapseWatch
 from ganzoo.errors import RunError, UserError
 from ganzoo.model import Batch, Phase
-from ganzoo.runs import load_model
+from ganzoo.runs import Scores, load_model
 
 AUTOENCODER = Phase("autoencoder", trains=("encoder", "decoder"))
 
@@ -285,6 +285,8 @@ class Heard:
     def stepped(self, step: int, scalars: Mapping[str, float] | None) -> None: ...
 
     def sampled(self, step: int, path: Path) -> None: ...
+
+    def evaluated(self, step: int, estimates: Sequence[Mapping[str, Any]], scores: Scores | None) -> None: ...
 
     def warned(self, step: int, message: str) -> None:
         self.warnings.append(f"{step}: {message}")

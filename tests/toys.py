@@ -16,8 +16,9 @@ from ganzoo.cards import Architecture, Dataset
 from ganzoo.config import Settings, setting
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field
 from ganzoo.engine import distributed
+from ganzoo.engine.listeners import Quiet, Reporter
 from ganzoo.engine.noise import seed_globals
-from ganzoo.engine.trainer import Quiet, Reporter, Trainer
+from ganzoo.engine.trainer import Trainer
 from ganzoo.model import Adam, Batch, Model, Phase, SampleRequest
 from ganzoo.nn.penalties import r1_penalty
 from ganzoo.registry import Registry

@@ -31,6 +31,7 @@ class How(TypedDict):
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="PATH", help="NAME.png: a grid; anything else: a folder of files."
 )
+@click.option("--best", is_flag=True, help="The weights that did best while it trained, not the last.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pictures.")
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME", help="Only this class (a name or number); repeatable."
@@ -49,6 +50,7 @@ def generate(
     run: str | None,
     count: int | None,
     out: Path | None,
+    best: bool,
     seed: int,
     labels: tuple[str, ...],
     per_class: int | None,
@@ -73,13 +75,13 @@ def generate(
     from ganzoo.engine import distributed
 
     group = distributed.join(device)
-    model = load_model(folder, registry, group.device)
+    model = load_model(folder, registry, group.device, "best" if best else "final")
     if (labels or per_class) and "label" not in model.takes:
         raise UserError(f"--{'label' if labels else 'per-class'}: {folder.name} takes no label, only noise")
     chosen = _labels(model, labels, per_class, count or COUNT)
     total = len(chosen) if chosen is not None else count or COUNT
     how: How = {"seed": seed, "label": chosen, "truncation": truncation}
-    target = out or folder / "generated" / _name(seed, total, labels, truncation)
+    target = out or folder / "generated" / _name(seed, total, labels, truncation, best)
     if target.suffix.lower() == ".png":
         if target.exists() and out is not None and not overwrite:
             raise UserError(f"--out {target} is there already; choose another name or add --overwrite")
@@ -90,8 +92,9 @@ def generate(
         click.echo(f"{written} pictures in {target}/")
 
 
-def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None) -> str:
+def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None, best: bool) -> str:
     parts = [*labels, f"n{count}", f"seed{seed}", *([f"psi{truncation:g}"] if truncation else [])]
+    parts += ["best"] if best else []
     return "-".join(part.replace("/", "_") for part in parts) + ".png"
 
 

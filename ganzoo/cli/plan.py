@@ -56,7 +56,7 @@ def measure(registry: Registry, job: Job, device: str) -> dict[str, Any]:
     from ganzoo import training
     from ganzoo.cli.progress import loading
     from ganzoo.engine import distributed
-    from ganzoo.engine.trainer import Quiet
+    from ganzoo.engine.listeners import Quiet
 
     group = distributed.join(device)
     with loading() as progress:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from ganzoo.engine.trainer import Outcome, Trainer
-    from ganzoo.runs import Run
+    from ganzoo.engine.listeners import Outcome
+    from ganzoo.engine.trainer import Trainer
+    from ganzoo.runs import Run, Scores
 
 PLAIN_SECONDS = 10.0
 
@@ -53,6 +54,7 @@ class TrainingReporter:
         self._task = 0
         self._steps = 0
         self._first_step = 0
+        self._can_evaluate = False
         self._start = self._spoken = time.monotonic()
 
     def __enter__(self) -> TrainingReporter:
@@ -75,6 +77,7 @@ class TrainingReporter:
         from ganzoo.data.store import describe_skipped
 
         run, settings = self.run, trainer.settings
+        self._can_evaluate = "evaluation" in trainer.registry.plugins
         self._first_step, self._steps = trainer.step, settings.steps
         self._start = self._spoken = time.monotonic()
         parameters = ", ".join(
@@ -124,6 +127,13 @@ class TrainingReporter:
     def sampled(self, step: int, path: Path) -> None:
         self._say(f"step {step}: pictures in {path}")
 
+    def evaluated(self, step: int, estimates: Sequence[Mapping[str, Any]], scores: Scores | None) -> None:
+        if scores is None:
+            self._say(f"step {step}: evaluated, and the headline has no value; the reason is in evaluations.jsonl")
+        else:
+            best = " (best)" if scores.best.step == step else f" (best {scores.best.text} at step {scores.best.step})"
+            self._say(f"step {step}: {scores.name} {scores.final.text}{best}")
+
     def warned(self, step: int, message: str) -> None:
         self._say(f"step {step}: warning: {message}")
 
@@ -144,7 +154,13 @@ class TrainingReporter:
             self._say(f"warning: {warning}")
         if pictures:
             self._say(f"pictures: {pictures[-1]}")
+        scores = outcome.scores
+        if scores is not None and scores.best.step != scores.final.step:
+            better = f"{scores.name} was {scores.best.text} at step {scores.best.step}, {scores.final.text} at the end"
+            self._say(f"{better}; the better weights: ganzoo generate {folder} --best")
         self._say(f"next: ganzoo generate {folder} -n 64")
+        if self._can_evaluate:
+            self._say(f"      ganzoo eval {folder}")
 
 
 def reporter_for(run: Run, first: bool) -> TrainingReporter:
@@ -165,5 +181,9 @@ def duration_text(seconds: float) -> str:
 
 
 def _losses(scalars: Mapping[str, float]) -> str:
-    shown = {name: value for name, value in scalars.items() if "/" in name and not name.endswith("gradient_norm")}
+    shown = {name: value for name, value in scalars.items() if _is_loss(name)}
     return "  ".join(f"{name.removesuffix('/adversarial')} {value:.3f}" for name, value in shown.items())
+
+
+def _is_loss(name: str) -> bool:
+    return "/" in name and not name.endswith("gradient_norm") and not name.startswith("eval/")

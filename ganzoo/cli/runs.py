@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from ganzoo.runs import Scores
 
 
 @click.command()
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where to look.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def runs(root: Path, as_json: bool) -> None:
-    """What was trained here, oldest first: how far, how it ended."""
+    """What was trained here, oldest first: how far, how it ended, how it did where it was evaluated."""
     from ganzoo.recipes import default_architecture
     from ganzoo.runs import list_runs
 
@@ -27,7 +31,7 @@ def runs(root: Path, as_json: bool) -> None:
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    from ganzoo.runs import CONFIG, SUMMARY
+    from ganzoo.runs import CONFIG, SUMMARY, Scores
     from ganzoo.training import is_locked
 
     config, summary = _read(folder / CONFIG), _read(folder / SUMMARY)
@@ -46,6 +50,7 @@ def _row(folder: Path) -> dict[str, Any]:
         "seconds": seconds if isinstance(seconds, (int, float)) else 0.0,
         "warnings": warnings if isinstance(warnings, list) else [],
         "error": summary.get("error"),
+        "evaluation": asdict(scores) if (scores := Scores.from_json(summary.get("evaluation"))) else None,
         "bytes": sum(map(_size, folder.rglob("*"))),
     }
 
@@ -74,11 +79,14 @@ def _print(rows: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from ganzoo.cli.console import console
+    from ganzoo.runs import Scores
 
+    all_scores = [Scores.from_json(row["evaluation"]) for row in rows]
+    measured = ("best", "final") if any(all_scores) else ()
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in ("run", "architecture", "data", "state", "steps", "time", "size", "note"):
+    for heading in ("run", "architecture", "data", "state", "steps", "time", "size", *measured, "note"):
         table.add_column(heading)
-    for row in rows:
+    for row, scores in zip(rows, all_scores, strict=True):
         note = row["error"] or (row["warnings"][-1] if row["warnings"] else "")
         if row["state"] in ("killed", "stopped"):
             note = note or f"ganzoo train --resume {row['folder']}"
@@ -90,7 +98,16 @@ def _print(rows: list[dict[str, Any]]) -> None:
             f"{row['step']}/{row['steps']}",
             f"{row['seconds'] / 60:.1f} min",
             f"{row['bytes'] / 2**20:.0f} MiB",
+            *(_told(scores, which) for which in measured),
             note,
         )
         table.add_row(*(Text(str(cell)) for cell in cells))
     console().print(table)
+
+
+def _told(scores: Scores | None, which: str) -> str:
+    """`fd[...]@2k 23.41 ± 0.52 (step 1000)`: with its name, since the runs of a table need not share one."""
+    if scores is None:
+        return ""
+    score = scores.best if which == "best" else scores.final
+    return f"{scores.name} {score.text} (step {score.step})"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import click
 
 EXAMPLE = "EXAMPLE"
 """Stands in a help text for the name of the default architecture."""
+YARDSTICK = "YARDSTICK"
+"""Stands in a help text for the name of the architecture that others are measured against."""
 
 
 class TeachingCommand(click.Command):
@@ -23,17 +26,30 @@ class TeachingGroup(TeachingCommand, click.Group):
 
 
 def with_example(text: str | None) -> str | None:
-    """The text with the default architecture's name in place of `EXAMPLE`; columns that follow it stay aligned."""
+    """The text with architectures' names in place of `EXAMPLE` and `YARDSTICK`; columns that follow stay aligned."""
     from ganzoo.recipes import default_architecture
 
-    if text is None or EXAMPLE not in text:
+    if text is None or (EXAMPLE not in text and YARDSTICK not in text):
         return text
-    name = default_architecture()
+    names = {EXAMPLE: default_architecture(), YARDSTICK: yardstick() or default_architecture()}
     lines = []
     for line in text.splitlines():
         columns = re.match(r"(\s*\S.*?)(\s{3,})(\S.*)", line)
-        if columns and EXAMPLE in columns[1]:
-            left = columns[1].replace(EXAMPLE, name)
+        if columns:
+            left = _named(columns[1], names)
             line = left + columns[2] + " " * (len(columns[1]) - len(left)) + columns[3]
-        lines.append(line.replace(EXAMPLE, name))
+        lines.append(_named(line, names))
     return "\n".join(lines)
+
+
+def yardstick() -> str:
+    """The architecture that others are measured against; empty where none is installed."""
+    from ganzoo.registry import get_registry
+
+    return next((card.name for card in get_registry().architectures.values() if card.yardstick), "")
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    for token, name in names.items():
+        text = text.replace(token, name)
+    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.cards import resolve
 from ganzoo.cli.teaching import TeachingCommand
 from ganzoo.config import check_divisible, parse_assignments
-from ganzoo.errors import RunError, UserError
+from ganzoo.errors import GanzooWarning, RunError, UserError
 from ganzoo.recipes import default_architecture
 from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
-    from ganzoo.data.base import Data
+    from ganzoo.data.base import Data, Progress
     from ganzoo.engine.distributed import Group
-    from ganzoo.engine.trainer import Outcome
+    from ganzoo.engine.listeners import Evaluator, Outcome
     from ganzoo.runs import Run
     from ganzoo.training import Job
 
@@ -84,6 +86,7 @@ def train(
     ganzoo train EXAMPLE.emoji                              another recipe (`ganzoo show EXAMPLE`)
     ganzoo train EXAMPLE --data photos/ --set size=64       pictures of your own
     ganzoo train EXAMPLE --steps 20000 --set lr=1e-4        other settings
+    ganzoo train EXAMPLE --set eval_every=500               measure it on the way, and keep the best weights too
     ganzoo train --resume                                   go on with the newest run
     ganzoo train EXAMPLE --plan                             what it would cost
 
@@ -186,7 +189,8 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, pre
     reporter = reporter_for(run, group.first)
     with reporter:
         with loading() as progress:
-            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress)
+            evaluator = _evaluator(registry, run, job, data, group, progress)
+            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator)
         if resumed:
             there = any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS))
             if there:
@@ -206,6 +210,23 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, pre
             raise RunError(*error.lines[:-1], f"{error.lines[-1]}{where}") from error
         reporter.ended(outcome)
     return _exit_code(outcome)
+
+
+def _evaluator(
+    registry: Registry, run: Run, job: Job, data: Data, group: Group, progress: Progress
+) -> Evaluator | None:
+    if not run.settings.eval_every:
+        return None
+    made: Evaluator | None = None
+    if "evaluation" in registry.plugins:
+        make_evaluator = resolve("ganzoo_evaluation.while_training:make_evaluator")
+        made = make_evaluator(registry, run, job, data, group, progress)
+        why = f"the task {job.task.name} has no metric that tells which weights are better"
+    else:
+        why = "the plugin evaluation is switched off or did not load; see `ganzoo doctor`"
+    if made is None and group.first:
+        warnings.warn(f"eval_every={run.settings.eval_every} measures nothing: {why}", GanzooWarning, stacklevel=1)
+    return made
 
 
 def _exit_code(outcome: Outcome) -> int:

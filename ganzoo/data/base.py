@@ -78,10 +78,12 @@ class DataRequest:
 
     `size` in pixels (None: the set's own); `sizes` in pixels that the architecture can be built for, for the choice
     when `size` is None (none: any); `channels` 1, 3 or None (the set's own); `fit` says how a picture that is
-    not square becomes square; `fields` are the fields that the task needs; `download` permits the network.
+    not square becomes square; `fields` are the fields that the task needs, `optional` those that it
+    can use where the set has them and does without elsewhere; `download` permits the network.
     """
 
     fields: tuple[str, ...] = ("image",)
+    optional: tuple[str, ...] = ()
     split: str = "train"
     subset: str = ""
     size: int | None = None

@@ -7,7 +7,7 @@ there; a larger one streams through a DataLoader. The trainer cannot tell the di
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,21 +96,34 @@ class Feed:
 
     def draw(self, draw: int, noise: Noise) -> dict[str, Any]:
         """That batch's fields: pictures float32 [-1, 1] (n, C, H, W) channels_last, labels int64, texts strings."""
-        if self._loader is not None:
-            columns = self._loader.at(draw)
-        else:
-            rows = self.rows(draw)
-            index = torch.tensor(rows, device=self.device)
-            columns = {
-                name: values.index_select(0, index) if isinstance(values, Tensor) else [values[row] for row in rows]
-                for name, values in self._columns.items()
-            }
-        mine = slice(self.first, self.first + self.local)
+        columns = self._loader.at(draw) if self._loader is not None else self._gather(self.rows(draw))
+        return self._fields(columns, noise, slice(self.first, self.first + self.local), self.flip)
+
+    def all(self) -> Iterator[tuple[dict[str, Any], Noise]]:
+        """Every row once and in order, in batches of which the last may be smaller, each with noise of its own.
+
+        The fields are those of `draw`, but no picture is mirrored; on every process they are the same.
+        """
+        count = len(self.order)
+        parts = [range(start, min(start + self.batch, count)) for start in range(0, count, self.batch)]
+        found = self._loader.through(parts) if self._loader is not None else map(self._gather, parts)
+        for index, (rows, columns) in enumerate(zip(parts, found, strict=True)):
+            noise = Noise(self.order.seed, "all", index, count=len(rows), device=self.device)
+            yield self._fields(columns, noise, slice(0, len(rows)), flip=False), noise
+
+    def _gather(self, rows: Sequence[int]) -> dict[str, Any]:
+        index = torch.tensor(rows, device=self.device)
+        return {
+            name: values.index_select(0, index) if isinstance(values, Tensor) else [values[row] for row in rows]
+            for name, values in self._columns.items()
+        }
+
+    def _fields(self, columns: Mapping[str, Any], noise: Noise, mine: slice, flip: bool) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         for field in self.spec.fields:
             values = columns[field.name]
             if field.kind == "image":
-                fields[field.name] = self._pictures(values, noise, mine)
+                fields[field.name] = self._pictures(values, noise, mine, flip)
             elif field.kind == "text":
                 coins = noise.rand(stream=f"caption-{field.name}")[mine].tolist()
                 fields[field.name] = [texts[int(coin * len(texts))] for texts, coin in zip(values, coins, strict=True)]
@@ -118,10 +131,10 @@ class Feed:
                 fields[field.name] = values.to(self.device, non_blocking=True)
         return fields
 
-    def _pictures(self, values: Tensor, noise: Noise, mine: slice) -> Tensor:
+    def _pictures(self, values: Tensor, noise: Noise, mine: slice, flip: bool) -> Tensor:
         pictures = values.to(self.device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last)
         pictures = pictures.mul_(1 / 127.5).sub_(1)
-        if self.flip:
+        if flip:
             mirrored = noise.rand(stream="flip")[mine].view(-1, 1, 1, 1) < 0.5
             pictures = torch.where(mirrored, pictures.flip(3), pictures)
         return pictures
@@ -158,43 +171,49 @@ class _Stream:
 
     def at(self, draw: int) -> dict[str, Any]:
         if self._iterator is None or not 0 <= draw - self._next <= SKIP:
-            self._iterator, self._next = self._begin(draw), draw
+            self._iterator, self._next = self._read(self._rows_from(draw)), draw
+        for _ in range(draw - self._next):
+            next(self._iterator)
+        columns = next(self._iterator)
+        self._next = draw + 1
+        return dict(_whole(columns))
+
+    def through(self, parts: Iterable[Sequence[int]]) -> Iterator[Mapping[str, Any]]:
+        """These rows, a batch for each of `parts`; the reading ahead for training ends."""
+        self.close()
+        return map(_whole, self._read(parts))
+
+    def _rows_from(self, draw: int) -> Iterator[list[int]]:
+        while True:
+            yield self.feed.rows(draw)
+            draw += 1
+
+    def _read(self, parts: Iterable[Sequence[int]]) -> Iterator[Mapping[str, Any] | GanzooError]:
+        loader = DataLoader(
+            _Rows(self.data),
+            sampler=parts,
+            batch_size=None,
+            num_workers=self.workers,
+            pin_memory=self.feed.device.type == "cuda",
+            worker_init_fn=_ignore_interrupt if self.workers else None,
+            generator=torch.Generator(),  # else it draws a seed from the global one, and a resume changes dropout
+        )
         try:
-            for _ in range(draw - self._next):
-                next(self._iterator)
-            columns = next(self._iterator)
-            self._next = draw + 1
+            yield from loader
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
             reason = " ".join(str(error).split())[:160]  # killed, most likely for want of memory
             raise RunError(f"a process that read the data has died ({reason})") from error
-        if isinstance(columns, GanzooError):
-            raise columns
-        return dict(columns)
-
-    def _begin(self, draw: int) -> Iterator[Mapping[str, Any] | GanzooError]:
-        feed = self.feed
-
-        def rows_from(start: int) -> Iterator[list[int]]:
-            while True:
-                yield feed.rows(start)
-                start += 1
-
-        return iter(
-            DataLoader(
-                _Rows(self.data),
-                sampler=rows_from(draw),
-                batch_size=None,
-                num_workers=self.workers,
-                pin_memory=feed.device.type == "cuda",
-                worker_init_fn=_ignore_interrupt if self.workers else None,
-                generator=torch.Generator(),  # else it draws a seed from the global one, and a resume changes dropout
-            )
-        )
 
     def close(self) -> None:
         self._iterator = None
+
+
+def _whole(columns: Mapping[str, Any] | GanzooError) -> Mapping[str, Any]:
+    if isinstance(columns, GanzooError):
+        raise columns
+    return columns
 
 
 def _ignore_interrupt(_worker: int) -> None:

@@ -212,6 +212,16 @@ class FileData:
         """
         return self._row(index) | {name: values[0] for name, values in self._others([index]).items()}
 
+    def native(self, index: int) -> np.ndarray:
+        """The first picture field of a row at the size of its file: uint8 (channels, height, width).
+
+        Raises:
+            BrokenPicture: when it cannot be decoded.
+        """
+        column = next(iter(self._layout.columns.values()))
+        name = column.names[index % len(column.names)]
+        return as_array(load(read_file(self._store, name), name=name), self.spec.channels)
+
     def sides(self) -> dict[str, list[str]] | None:
         """Of an unpaired set: the names of the pictures of each field, which differ in number. None of any other."""
         return {name: column.names for name, column in self._layout.columns.items()} if self._layout.unpaired else None

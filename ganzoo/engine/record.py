@@ -1,16 +1,16 @@
-"""What a run leaves in its folder while it goes on: metrics.jsonl, summary.json, and the plugins that listen."""
+"""What a run leaves in its folder while it goes on: metrics.jsonl, evaluations.jsonl, summary.json, and who listens."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganzoo.engine.files import make_folder, remove_leftovers, write_text
 from ganzoo.errors import RunError
 from ganzoo.registry import Registry
-from ganzoo.runs import METRICS, Run
+from ganzoo.runs import BEST, EVALUATIONS, METRICS, Run
 
 
 class Record:
@@ -25,13 +25,20 @@ class Record:
         self.active = active
         self.complaints: list[str] = []
 
-    def begin(self, step: int) -> None:
-        """The run begins or goes on after `step`: what a killed process left half-done is removed."""
+    def begin(self, step: int, has_best: bool) -> None:
+        """The run begins or goes on after `step`: what a killed process left half-done is removed.
+
+        So are best weights of which the run knows nothing (`has_best` False): they are those of a step after its
+        checkpoint.
+        """
         if not self.active:
             return
         remove_leftovers(self.run.folder, self.run.samples)
         make_folder(self.run.samples)
-        self._trim(step)
+        for name in (METRICS, EVALUATIONS):
+            self._trim(self.run.folder / name, step)
+        if not has_best:
+            (self.run.folder / BEST).unlink(missing_ok=True)
         self._tell("ganzoo_run_started", run=self.run)
 
     def line(self, step: int, scalars: Mapping[str, float], samples: Path | None) -> None:
@@ -42,14 +49,17 @@ class Record:
         """
         if not self.active:
             return
-        path = self.run.folder / METRICS
-        kimg = step * self.run.settings.batch / 1000
-        try:
-            with open(path, "a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"step": step, "kimg": kimg, **scalars}) + "\n")
-        except OSError as error:
-            raise RunError(f"{path} could not be written: {(error.strerror or str(error)).lower()}") from error
+        self._append(METRICS, step, scalars)
         self._tell("ganzoo_step_done", run=self.run, step=step, scalars=scalars, samples=samples)
+
+    def evaluation(self, step: int, seconds: float, estimates: Sequence[Mapping[str, Any]]) -> None:
+        """One line of evaluations.jsonl; `seconds` is what the evaluation took.
+
+        Raises:
+            RunError: when the disk does not take it.
+        """
+        if self.active:
+            self._append(EVALUATIONS, step, {"seconds": round(seconds, 3), "estimates": estimates})
 
     def summary(self, state: str, **values: Any) -> None:
         """Replace summary.json."""
@@ -66,9 +76,17 @@ class Record:
         if self.active:
             self._tell("ganzoo_run_finished", run=self.run, error=error)
 
-    def _trim(self, step: int) -> None:
+    def _append(self, name: str, step: int, values: Mapping[str, Any]) -> None:
+        path = self.run.folder / name
+        kimg = step * self.run.settings.batch / 1000
+        try:
+            with open(path, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"step": step, "kimg": kimg, **values}) + "\n")
+        except OSError as error:
+            raise RunError(f"{path} could not be written: {(error.strerror or str(error)).lower()}") from error
+
+    def _trim(self, path: Path, step: int) -> None:
         """Drop the lines of steps that a killed run wrote after its last checkpoint, and a half-written line."""
-        path = self.run.folder / METRICS
         if not path.exists():
             return
         kept = []

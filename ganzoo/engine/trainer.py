@@ -1,7 +1,7 @@
 """The training loop, for every model of the zoo.
 
 Read it from `Trainer.run` downwards: a step draws its batches, runs the model's phases, averages weights; around it
-are lines of metrics, sample grids, checkpoints and signals.
+are lines of metrics, sample grids, evaluations, checkpoints and signals.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,51 +28,27 @@ from ganzoo.engine.distributed import Group, LostProcess
 from ganzoo.engine.ema import EMA
 from ganzoo.engine.files import remove_leftovers, write_atomic, write_text
 from ganzoo.engine.finite import FiniteCheck
+from ganzoo.engine.listeners import Evaluator, Outcome, Reporter
 from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.engine.record import Record
 from ganzoo.engine.watch import EVERY as LOOK_EVERY
 from ganzoo.engine.watch import CollapseWatch
-from ganzoo.errors import UserError
+from ganzoo.errors import GanzooError, RunError, UserError
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 from ganzoo.registry import Registry
-from ganzoo.runs import WEIGHTS, Run, weights_of
+from ganzoo.runs import BEST, WEIGHTS, Run, Score, Scores, best_step, weights_of
 
 CHECKPOINT_SECONDS = 60.0
 GRIDS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Shares of a run after which a sample grid is drawn, beside the one at the end."""
 
 
-class Reporter(Protocol):
-    """Who tells a person how it goes."""
-
-    def stepped(self, step: int, scalars: Mapping[str, float] | None) -> None:
-        """A step ended; `scalars` on the steps that write a line of metrics."""
-
-    def sampled(self, step: int, path: Path) -> None:
-        """A sample grid was drawn."""
-
-    def warned(self, step: int, message: str) -> None:
-        """The collapse watch, or a plugin, has something to say."""
-
-
-class Quiet:
-    """A reporter that says nothing."""
-
-    def stepped(self, step: int, scalars: Mapping[str, float] | None) -> None: ...
-
-    def sampled(self, step: int, path: Path) -> None: ...
-
-    def warned(self, step: int, message: str) -> None: ...
-
-
 @dataclass(frozen=True)
-class Outcome:
-    """How a run ended: the step it reached, the signal that stopped it (None: it is done), warnings, seconds."""
+class _Unfinished:
+    """The averaged weights, and the model's buffers, as they were before `Model.finish`."""
 
-    step: int
-    signal: int | None
-    warnings: tuple[str, ...]
-    seconds: float
+    average: dict[str, Tensor]
+    buffers: dict[str, Tensor]
 
 
 class Trainer:
@@ -88,11 +64,13 @@ class Trainer:
         registry: Registry,
         reporter: Reporter,
         progress: Progress | None = None,
+        evaluator: Evaluator | None = None,
     ) -> None:
-        """`progress` is called while data that fit are decoded onto the device."""
+        """`progress` is called while data are decoded onto the device, `evaluator` every `eval_every` steps."""
         self.run_folder = run
         self.settings = settings = run.settings
         self.task, self.group, self.registry, self.reporter = task, group, registry, reporter
+        self.evaluator = evaluator
         self.device = group.device
         check_divisible(settings, group.world)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -117,11 +95,14 @@ class Trainer:
         ]
         self.step = 0
         self.seconds = 0.0
+        self.evaluation_seconds = 0.0
+        self.scores: Scores | None = None
         self.warnings: list[str] = []
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._finite = FiniteCheck(self.device)
         self._asked: int | None = None
+        self._unfinished: _Unfinished | None = None
         self.record = Record(run, registry, active=group.first)
         if settings.compile:
             for network in self.networks.values():
@@ -202,27 +183,36 @@ class Trainer:
         until = steps if until is None else min(until, steps)
         begun = saved = time.monotonic()
         before, stopped, interrupted = self.seconds, False, False
-        grids = self._grid_steps()
-        self.record.begin(self.step)
+        grids, evaluations = self._grid_steps(), self._evaluation_steps()
+        self.record.begin(self.step, has_best=self.scores is not None)
         self._summarise("running")
         error: BaseException | None = None
         try:
             with self._signals():
                 while self.step < until and not stopped:
                     batches = self.train_step()
-                    step, now = self.step, time.monotonic()
-                    self.seconds = before + now - begun
+                    step = self.step
+                    self.seconds = before + time.monotonic() - begun
                     if step % LOOK_EVERY == 0 and batches:
                         self._look(batches[-1])
-                    told = step % self.settings.log_every == 0 or step == 1 or step in grids
+                    told = step % self.settings.log_every == 0 or step == 1 or step in grids or step in evaluations
                     scalars = self._tick() if told else None
+                    if step >= steps or (self.evaluator is not None and step in evaluations):
+                        self._finish()
                     samples = self._sample(step) if step in grids else None
+                    if scalars is not None and self.evaluator is not None and step in evaluations:
+                        scalars |= self._evaluate(step, self.evaluator)
+                    if step < steps:
+                        self._unfinish()
                     if scalars is not None:
                         self.record.line(step, scalars, samples)
                     self._pass_on_complaints()
                     self.reporter.stepped(step, scalars)
+                    now = time.monotonic()
+                    self.seconds = before + now - begun
                     every = self.settings.checkpoint_every
                     due = step % every == 0 if every else now - saved >= CHECKPOINT_SECONDS
+                    due = due or step in evaluations  # best weights and the state that knows of them stay together
                     due, interrupted, terminated = self.group.any(
                         due, self._asked == signal.SIGINT, self._asked == signal.SIGTERM
                     )
@@ -246,8 +236,10 @@ class Trainer:
             self.record.end(error)
             self._pass_on_complaints()
         if not stopped or self.step >= steps:  # a signal during the last step changes nothing: the run is done
-            return Outcome(self.step, None, tuple(self.warnings), self.seconds)
-        return Outcome(self.step, signal.SIGINT if interrupted else signal.SIGTERM, tuple(self.warnings), self.seconds)
+            number = None
+        else:
+            number = signal.SIGINT if interrupted else signal.SIGTERM
+        return Outcome(self.step, number, tuple(self.warnings), self.seconds, self.scores)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -284,25 +276,35 @@ class Trainer:
 
     def save_weights(self) -> None:
         """Write model.safetensors (averaged weights) and the model card."""
-        from safetensors.torch import save as to_bytes
-
         from ganzoo.modelcard import model_card
 
-        payload = to_bytes(weights_of(self.ema.average), metadata={"format": "pt"})
-        write_atomic(self.run_folder.folder / WEIGHTS, lambda stream: stream.write(payload))
+        self._write_averaged(WEIGHTS)
         card = self.registry.architectures[self.run_folder.architecture]
-        write_text(self.run_folder.folder / "README.md", model_card(self.run_folder, card, self.task, self.step))
+        text = model_card(self.run_folder, card, self.task, self.step, self.scores)
+        write_text(self.run_folder.folder / "README.md", text)
+
+    def _write_averaged(self, name: str) -> None:
+        from safetensors.torch import save as to_bytes
+
+        payload = to_bytes(weights_of(self.ema.average), metadata={"format": "pt", "step": str(self.step)})
+        write_atomic(self.run_folder.folder / name, lambda stream: stream.write(payload))
 
     def state(self) -> dict[str, Any]:
         """Everything that a run needs to go on to the same bits."""
         frozen = {name for name in self.networks if self._frozen(name)}
         weights = {n: v for n, v in self.model.state_dict().items() if n.split(".")[0] not in frozen}
+        average = self.ema.average
+        if self._unfinished is not None:  # a run that goes further goes on as if it had never been finished
+            weights |= {name: value for name, value in self._unfinished.buffers.items() if name in weights}
+            average = self._unfinished.average
         return {
             "step": self.step,
             "seconds": self.seconds,
+            "evaluation_seconds": self.evaluation_seconds,
+            "scores": None if self.scores is None else asdict(self.scores),
             "data": self.run_folder.data.fingerprint,
             "model": weights,
-            "ema": self.ema.average,
+            "ema": average,
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "watch": self.watch.state_dict(),
             "warnings": self.warnings,
@@ -336,6 +338,10 @@ class Trainer:
             ) from error
         self.watch.load_state_dict(dict(state["watch"]))
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.evaluation_seconds = float(state.get("evaluation_seconds", 0.0))
+        self.scores = Scores.from_json(state.get("scores"))
+        if self.scores is not None and best_step(self.run_folder.folder) != self.scores.best.step:
+            self.scores = None  # its weights are gone: overwritten just before the run was killed, or deleted
         self.warnings = list(state["warnings"])
         self._sums = {name: value.to(self.device) for name, value in state["sums"].items()}
         self._counts = dict(state["counts"])
@@ -343,18 +349,23 @@ class Trainer:
             remove_leftovers(self.run_folder.folder, self.run_folder.samples)
             self._summarise("finished")  # killed after its last checkpoint, it may not have come to say so
 
-    @torch.no_grad()
+    @contextmanager
+    def _as_used(self) -> Iterator[None]:
+        """The model as it will be used: averaged weights, eval mode, no gradients."""
+        self.model.eval()
+        try:
+            with torch.no_grad(), self.ema.applied():
+                yield
+        finally:
+            self._train_mode()
+
     def sample(self, count: int | None = None) -> tuple[Tensor, Mapping[str, Any]]:
         """Samples of the averaged weights from latents that stay the same all run, and the inputs they came from."""
         count = count or self.settings.samples
         noise = Noise(self.settings.seed, "samples", count=count, device=self.device)
-        self.model.eval()
-        try:
-            with self.ema.applied():
-                inputs = self.model.inputs(SampleRequest(count=count, noise=noise))
-                return self.model.generate(inputs).float().cpu(), inputs
-        finally:
-            self._train_mode()
+        with self._as_used():
+            inputs = self.model.inputs(SampleRequest(count=count, noise=noise))
+            return self.model.generate(inputs).float().cpu(), inputs
 
     def _sample(self, step: int) -> Path | None:
         if not self.group.first:
@@ -364,6 +375,74 @@ class Trainer:
         resolve(self.task.show)(samples, path, inputs, self.run_folder.data)
         self.reporter.sampled(step, path)
         return path
+
+    def _evaluate(self, step: int, evaluator: Evaluator) -> dict[str, float]:
+        """Have the averaged weights measured and keep them if they are the best so far; the headline as a scalar."""
+        begun = time.monotonic()
+        seed_globals(self.settings.seed, "evaluation", step, self.group.rank)
+        try:
+            with self._as_used():
+                estimates = evaluator(self.model, step, self.group)
+        except LostProcess:
+            raise
+        except GanzooError as error:
+            message = f"the evaluation at step {step} failed (--set eval_every=0 trains without): {error.lines[-1]}"
+            raise RunError(*error.lines[:-1], message) from error
+        seconds = time.monotonic() - begun
+        self.evaluation_seconds += seconds
+        if not self.group.first:
+            return {}
+        self.record.evaluation(step, seconds, estimates)
+        headline = next((found for found in estimates if found["name"] == evaluator.headline), None)
+        if headline is None:
+            raise ValueError(f"the evaluator's headline {evaluator.headline!r} is not among its estimates")
+        name, value = str(headline["name"]), headline["value"]
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            self.reporter.evaluated(step, estimates, None)
+            return {}
+        score = Score.from_json({**headline, "step": step})
+        key = str(headline["passport"].get("key", ""))
+        self.scores = Scores.after(self.scores, name, key, evaluator.better, score)
+        if self.scores.best == score:
+            self._write_averaged(BEST)
+        self._summarise("running")
+        self.reporter.evaluated(step, estimates, self.scores)
+        return {f"eval/{name}": score.value}
+
+    def _evaluation_steps(self) -> set[int]:
+        steps, every = self.settings.steps, self.settings.eval_every
+        return {*range(every, steps, every), steps} if every and self.evaluator is not None else set()
+
+    def _finish(self) -> None:
+        """Let the model compute what it wants from the trained networks and all data.
+
+        Only what is written and shown from here on has it; the checkpoint keeps the state before.
+        """
+        if type(self.model).finish is Model.finish:
+            return
+        self._unfinished = _Unfinished(
+            average={name: value.clone() for name, value in self.ema.average.items()},
+            buffers={name: value.clone() for name, value in self.model.named_buffers()},
+        )
+        seed_globals(self.settings.seed, "finish")
+        with self._as_used():
+            self.model.finish(self._all_batches)
+            self.group.broadcast(self.model.buffers())
+
+    def _unfinish(self) -> None:
+        """Take back what finishing for an evaluation on the way has changed: training goes on as if without it."""
+        if self._unfinished is None:
+            return
+        with torch.no_grad():
+            for name, value in self._unfinished.average.items():
+                self.ema.average[name].copy_(value)
+            for name, buffer in self.model.named_buffers():
+                buffer.copy_(self._unfinished.buffers[name])
+        self._unfinished = None
+
+    def _all_batches(self) -> Iterator[Batch]:
+        for fields, noise in self.feed.all():
+            yield Batch(fields, noise, slice(0, noise.count), self.step)
 
     def _grid_steps(self) -> set[int]:
         steps, every = self.settings.steps, self.settings.sample_every
@@ -400,6 +479,8 @@ class Trainer:
             precision=self.precision_name,
             processes=self.group.world,
             warnings=self.warnings,
+            **({"evaluation": asdict(self.scores)} if self.scores else {}),
+            **({"evaluation_seconds": round(self.evaluation_seconds, 1)} if self.evaluation_seconds else {}),
             **values,
         )
 

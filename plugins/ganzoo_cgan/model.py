@@ -47,19 +47,20 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Pictures (N, channels, size, size) and classes (N,) to logits (N,)."""
+    """Pictures (N, channels, size, size) and classes (N,) to logits (N,), or to (N, outputs) where there are more."""
 
-    def __init__(self, pixels: int, width: int, classes: int, dropout: float) -> None:
+    def __init__(self, pixels: int, width: int, classes: int, dropout: float, outputs: int = 1) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes, self.outputs = classes, outputs
         from_x, from_y, joint = 24 * width // 5, width, 24 * width // 5
         self.from_x = nn.Sequential(Maxout(pixels, from_x, 5), nn.Dropout(dropout))
         self.from_y = nn.Sequential(Maxout(classes, from_y, 5), nn.Dropout(dropout))
-        self.joint = nn.Sequential(Maxout(from_x + from_y, joint, 4), nn.Dropout(dropout), nn.Linear(joint, 1))
+        self.joint = nn.Sequential(Maxout(from_x + from_y, joint, 4), nn.Dropout(dropout), nn.Linear(joint, outputs))
 
     def forward(self, pictures: Tensor, label: Tensor) -> Tensor:
         y = one_hot(label, self.classes).to(pictures.dtype)
-        return torch.flatten(self.joint(torch.cat([self.from_x(pictures.flatten(1)), self.from_y(y)], 1)))
+        values = self.joint(torch.cat([self.from_x(pictures.flatten(1)), self.from_y(y)], 1))
+        return torch.flatten(values, 0 if self.outputs == 1 else 1)
 
 
 def stages(size: int) -> tuple[int, int]:
@@ -100,11 +101,11 @@ class ConvGenerator(nn.Module):
 
 
 class ConvDiscriminator(nn.Module):
-    """Pictures (N, channels, size, size) and classes (N,) to logits (N,)."""
+    """Pictures (N, channels, size, size) and classes (N,) to logits (N,), or to (N, outputs) where there are more."""
 
-    def __init__(self, width: int, classes: int, size: int, channels: int, norm: Norm) -> None:
+    def __init__(self, width: int, classes: int, size: int, channels: int, norm: Norm, outputs: int = 1) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes, self.outputs = classes, outputs
         inner, doublings = stages(size)
         widths = [width * 2**i for i in range(doublings)]
         layers: list[nn.Module] = [
@@ -117,7 +118,7 @@ class ConvDiscriminator(nn.Module):
             if norm == "batch":
                 layers.append(nn.BatchNorm2d(inside))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers.append(maybe_spectral(nn.Conv2d(widths[-1], 1, inner), norm))
+        layers.append(maybe_spectral(nn.Conv2d(widths[-1], outputs, inner), norm))
         self.layers = nn.Sequential(*layers)
         if norm != "spectral":
             self.apply(normal_init if norm == "batch" else he_init)
@@ -125,13 +126,14 @@ class ConvDiscriminator(nn.Module):
     def forward(self, pictures: Tensor, label: Tensor) -> Tensor:
         planes = one_hot(label, self.classes).to(pictures.dtype)[:, :, None, None]
         planes = planes.expand(-1, -1, *pictures.shape[2:])
-        return torch.flatten(self.layers(torch.cat([pictures, planes], 1)))
+        return torch.flatten(self.layers(torch.cat([pictures, planes], 1)), 0 if self.outputs == 1 else 1)
 
 
 class CGAN(AdversarialModel):
     """A generator and a discriminator that both know the class."""
 
     takes = ("label",)
+    config: Config
 
     def __init__(self, config: Config, data: DataSpec) -> None:
         super().__init__(config, data)
@@ -145,3 +147,11 @@ class CGAN(AdversarialModel):
             embedding, width = config.embedding, config.width
             self.generator = ConvGenerator(config.latent, embedding, width, classes, size, channels)
             self.discriminator = ConvDiscriminator(width, classes, size, channels, config.norm)
+
+    def mirror(self, outputs: int) -> nn.Module:
+        classes, size, channels = len(self.data.classes), self.data.size, self.data.channels
+        if self.config.variant == "mlp":  # dropout weakens a judge; an encoder has nobody to give a chance to
+            return MLPDiscriminator(channels * size * size, self.config.width, classes, 0.0, outputs)
+        # A bound on the slope helps a judge; an encoder must tell apart what looks alike.
+        norm: Norm = "none" if self.config.norm == "spectral" else self.config.norm
+        return ConvDiscriminator(self.config.width, classes, size, channels, norm, outputs)

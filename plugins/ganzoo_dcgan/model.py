@@ -57,10 +57,11 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (N, channels, size, size) to logits (N,)."""
+    """Pictures (N, channels, size, size) to logits (N,), or to (N, outputs) where a picture has more than one."""
 
-    def __init__(self, width: int, size: int, channels: int, norm: Norm) -> None:
+    def __init__(self, width: int, size: int, channels: int, norm: Norm, outputs: int = 1) -> None:
         super().__init__()
+        self.outputs = outputs
         inner, doublings = stages(size)
         widths = [width * 2**i for i in range(doublings)]
         layers: list[nn.Module] = [
@@ -73,13 +74,13 @@ class Discriminator(nn.Module):
             if norm == "batch":
                 layers.append(nn.BatchNorm2d(inside))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
-        layers.append(maybe_spectral(nn.Conv2d(widths[-1], 1, inner), norm))
+        layers.append(maybe_spectral(nn.Conv2d(widths[-1], outputs, inner), norm))
         self.layers = nn.Sequential(*layers)
         if norm != "spectral":
             self.apply(normal_init if norm == "batch" else he_init)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return torch.flatten(self.layers(pictures))
+        return torch.flatten(self.layers(pictures), 0 if self.outputs == 1 else 1)
 
 
 def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
@@ -89,8 +90,15 @@ def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
 class DCGAN(AdversarialModel):
     """Figure 1 of the paper, for pictures of 28 to 128 pixels."""
 
+    config: Config
+
     def __init__(self, config: Config, data: DataSpec) -> None:
         super().__init__(config, data)
         self.latent = config.latent
         self.generator = Generator(config.latent, config.width, data.size, data.channels)
         self.discriminator = Discriminator(config.width, data.size, data.channels, config.norm)
+
+    def mirror(self, outputs: int) -> nn.Module:
+        # A bound on the slope helps a judge; an encoder must tell apart what looks alike.
+        norm: Norm = "none" if self.config.norm == "spectral" else self.config.norm
+        return Discriminator(self.config.width, self.data.size, self.data.channels, norm, outputs)

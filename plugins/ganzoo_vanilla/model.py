@@ -39,29 +39,36 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Pictures (N, channels, size, size) to logits (N,): two maxout layers with dropout."""
+    """Pictures (N, channels, size, size) to logits (N,), or (N, outputs): two maxout layers with dropout."""
 
-    def __init__(self, pixels: int, units: int, pieces: int, dropout: float) -> None:
+    def __init__(self, pixels: int, units: int, pieces: int, dropout: float, outputs: int = 1) -> None:
         super().__init__()
+        self.outputs = outputs
         self.layers = nn.Sequential(
             Maxout(pixels, units, pieces),
             nn.Dropout(dropout),
             Maxout(units, units, pieces),
             nn.Dropout(dropout),
-            nn.Linear(units, 1),
+            nn.Linear(units, outputs),
         )
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return torch.flatten(self.layers(pictures.flatten(1)))
+        return torch.flatten(self.layers(pictures.flatten(1)), 0 if self.outputs == 1 else 1)
 
 
 class VanillaGAN(AdversarialModel):
     """Two perceptrons, for pictures of any size (but they cost a weight for every pixel)."""
+
+    config: Config
 
     def __init__(self, config: Config, data: DataSpec) -> None:
         super().__init__(config, data)
         self.latent = config.latent
         shape = (data.channels, data.size, data.size)
         self.generator = Generator(config.latent, config.width, config.layers, shape)
-        pixels = data.channels * data.size * data.size
-        self.discriminator = Discriminator(pixels, config.maxout_units, config.maxout_pieces, config.dropout)
+        self.pixels = data.channels * data.size * data.size
+        self.discriminator = Discriminator(self.pixels, config.maxout_units, config.maxout_pieces, config.dropout)
+
+    def mirror(self, outputs: int) -> nn.Module:
+        # Dropout weakens a judge; an encoder has nobody to give a chance to.
+        return Discriminator(self.pixels, self.config.maxout_units, self.config.maxout_pieces, 0.0, outputs)

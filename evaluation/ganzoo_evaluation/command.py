@@ -1,0 +1,329 @@
+"""`ganzoo eval`: measure models and folders of pictures by one protocol, and one model against another."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ganzoo.cli.teaching import TeachingCommand
+from ganzoo.errors import UserError, did_you_mean
+from ganzoo.registry import get_registry
+
+if TYPE_CHECKING:
+    from ganzoo.engine.distributed import Group
+    from ganzoo.registry import Registry
+    from ganzoo_evaluation.evaluate import How
+    from ganzoo_evaluation.results import Report
+
+RULE = re.compile(r"\s*([\w.:@\[\],-]+?)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
+
+
+@click.command(name="eval", cls=TeachingCommand)
+@click.argument("targets", nargs=-1, metavar="[RUN|FOLDER ...]")
+@click.option(
+    "--real", metavar="NAME|PATH", help="Real pictures: a data set, folder, zip or .npz of mu and sigma [the run's]."
+)
+@click.option("--metrics", metavar="A,B", help="Which metrics (--list shows them) [those of the task].")
+@click.option("--features", default="auto", metavar="NET", help="Feature network (--list) [one that ships].")
+@click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="The feature network's weights.")
+@click.option("-n", "count", type=click.IntRange(2), metavar="N", help="Pictures of each [the held-out number].")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the pictures.")
+@click.option("--truncation", type=click.FloatRange(0, min_open=True), metavar="PSI", help="Keep the noise within PSI.")
+@click.option("--as", "preset", metavar="TOOL", help="Measure as another tool does: torch-fidelity, clean-fid, ...")
+@click.option("--compare", metavar="ARCH|RUN", help="Against an architecture (trained alike) or another run.")
+@click.option("--seeds", type=click.IntRange(1), default=1, help="With --compare ARCH: train K seeds of both.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Where the page goes [in the run].")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as Markdown.")
+@click.option("--save-stats", type=click.Path(path_type=Path), metavar="FILE.npz", help="Write mu and sigma.")
+@click.option("--fail-if", "rules", multiple=True, metavar='"fd>25"', help="Exit with 1 where it holds; repeatable.")
+@click.option("--no-controls", is_flag=True, help="Leave out the control rows.")
+@click.option("--offline", is_flag=True, help="Never download weights.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the feature network.")
+@click.option("--resize", default="", metavar="NAME", help="Another resize than the network's own (clean, ...).")
+@click.option("--doctor", "doctor_", is_flag=True, help="Only say what is suspicious about the pictures.")
+@click.option("--list", "list_", is_flag=True, help="The metrics, feature networks and presets.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:N.", show_default=True)
+@click.option("--devices", type=click.IntRange(1), default=1, metavar="N", help="Share the work over N processes.")
+def evaluate(
+    targets: tuple[str, ...],
+    real: str | None,
+    metrics: str | None,
+    features: str,
+    weights: Path | None,
+    count: int | None,
+    seed: int,
+    truncation: float | None,
+    preset: str | None,
+    compare: str | None,
+    seeds: int,
+    html: Path | None,
+    markdown: Path | None,
+    save_stats: Path | None,
+    rules: tuple[str, ...],
+    no_controls: bool,
+    offline: bool,
+    precision: str,
+    resize: str,
+    doctor_: bool,
+    list_: bool,
+    as_json: bool,
+    device: str,
+    devices: int,
+) -> int:
+    """Measure models, or folders of pictures, against real pictures: every number with its error and its passport.
+
+    \b
+    ganzoo eval                                    the newest run, against its own data
+    ganzoo eval RUN OTHER-RUN                      several in one table
+    ganzoo eval --compare YARDSTICK                the newest run against the yardstick, trained alike
+    ganzoo eval pictures/ --real fashion           pictures from anywhere
+    ganzoo eval --metrics fid --weights FILE       the original FID (its weights are not shipped)
+    ganzoo eval --metrics fd,kid --fail-if "fd>25" exit code 1 when it is too bad
+
+    Nothing is downloaded unless a network is named whose weights do not ship with ganzoo.
+    """
+    registry = get_registry()
+    if list_:
+        _list(registry, as_json)
+        return 0
+    parsed = _rules(registry, rules)
+    _check_words(targets, compare, seeds, truncation, doctor_)
+    from ganzoo_evaluation.evaluate import How, wanted_metrics
+    from ganzoo_evaluation.presets import find_preset
+
+    how = How(
+        metrics=tuple(_split(metrics)) if metrics else (),
+        features=features,
+        weights=weights,
+        count=count,
+        seed=seed,
+        truncation=truncation,
+        precision=precision,
+        resize=resize,
+        preset=find_preset(preset) if preset else None,
+        controls=not no_controls,
+        download=not offline,
+    )
+    if weights is not None and not weights.is_file():
+        raise UserError(f"--weights {weights}: there is no such file")
+    if how.metrics:
+        wanted_metrics(registry, None, how, set())  # a misspelt name is said before anything is read
+    import os
+
+    if devices > 1 and "WORLD_SIZE" not in os.environ:
+        from ganzoo.engine.launch import launch
+
+        return launch(devices, sys.argv[1:])
+    from ganzoo.engine import distributed
+
+    group = distributed.join(device)
+    try:
+        report, folder = _run(registry, group, how, targets, real, compare, seeds, save_stats, doctor_)
+    finally:
+        distributed.leave()
+    if report is None or not group.first:
+        return 0
+    return _deliver(registry, report, folder, html, markdown, as_json, parsed)
+
+
+def _run(
+    registry: Registry,
+    group: Group,
+    how: How,
+    targets: Sequence[str],
+    real: str | None,
+    compare: str | None,
+    seeds: int,
+    save_stats: Path | None,
+    doctor_: bool,
+) -> tuple[Report | None, Path | None]:
+    """The report and the folder that it belongs into (None: nowhere in particular)."""
+    from ganzoo.cli.progress import loading
+    from ganzoo_evaluation import session
+
+    root = Path("runs")
+    started = time.monotonic()
+    with loading() as progress:
+        opened = session.open_session(registry, group, how, list(targets), real, root, progress)
+        if doctor_:
+            for line in opened.doctor():
+                click.echo(line)
+            return None, None
+    if compare is not None:
+        from ganzoo_evaluation.compare import compare_with
+
+        report = compare_with(opened, compare, seeds, root, _command())
+    else:
+        with loading() as progress:
+            opened.progress = progress
+            report = opened.report(_command(), started)
+    if save_stats is not None and group.first:
+        opened.save_statistics(report, save_stats)
+    return report, opened.folder
+
+
+def _deliver(
+    registry: Registry,
+    report: Report,
+    folder: Path | None,
+    html: Path | None,
+    markdown: Path | None,
+    as_json: bool,
+    rules: Sequence[tuple[str, str, float]],
+) -> int:
+    from ganzoo.cli.console import console
+    from ganzoo.engine.files import write_text
+    from ganzoo_evaluation.render_html import html as page_of
+    from ganzoo_evaluation.render_text import markdown as markdown_of
+    from ganzoo_evaluation.render_text import print_report
+
+    descriptions = {card.name: card.summary for card in registry.metrics.values()}
+    page = html
+    if folder is not None:
+        place = folder / "evaluation"
+        place.mkdir(parents=True, exist_ok=True)
+        page = html or place / "report.html"
+        write_text(place / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
+        write_text(place / "report.md", markdown_of(report))
+    if page is not None:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text(page, page_of(report, descriptions))
+    if markdown is not None:
+        write_text(markdown, markdown_of(report))
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        print_report(report, console())
+        if page is not None:
+            click.echo(f"page: {page}")
+    broken = list(_broken(report, rules))
+    for line in broken:
+        click.echo(f"ganzoo: {line}", err=True)
+    return 1 if broken else 0
+
+
+def _check_words(
+    targets: Sequence[str], compare: str | None, seeds: int, truncation: float | None, doctor_: bool
+) -> None:
+    mistakes = []
+    if compare is not None and len(targets) > 1:
+        mistakes.append(f"--compare {compare} goes with one run; found {', '.join(targets)}")
+    if seeds > 1 and compare is None:
+        mistakes.append(f"--seeds {seeds} goes with --compare ARCH: it trains more runs")
+    if doctor_ and compare is not None:
+        mistakes.append("--doctor looks at pictures and compares nothing; leave out --compare")
+    if mistakes:
+        raise UserError(*mistakes)
+
+
+def _split(text: str) -> list[str]:
+    """`fd,kid[a,b]` at the commas that are not inside brackets."""
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def _rules(registry: Registry, rules: Sequence[str]) -> list[tuple[str, str, float]]:
+    """`--fail-if "fd>25"` as (metric, sign, bound).
+
+    Raises:
+        UserError: one line for each that is not of that form or names no metric.
+    """
+    found, mistakes = [], []
+    from ganzoo_evaluation.aliases import ALIASES
+
+    known = [*registry.metrics, *ALIASES]
+    for rule in rules:
+        match = RULE.fullmatch(rule)
+        try:
+            if match is None:
+                raise ValueError
+            name, sign, bound = match[1], match[2], float(match[3])
+        except ValueError:
+            mistakes.append(f'--fail-if "{rule}": expected METRIC>NUMBER or METRIC<NUMBER, for example "fd>25"')
+            continue
+        base = re.split(r"[\[@]", name)[0]
+        if base not in known:
+            mistakes.append(f'--fail-if "{rule}": no such metric{did_you_mean(base, known)}')
+        found.append((name, sign, bound))
+    if mistakes:
+        raise UserError(*mistakes)
+    return found
+
+
+def _broken(report: Report, rules: Sequence[tuple[str, str, float]]) -> list[str]:
+    """One line for each rule that holds for a row, or that no row can answer."""
+    import operator
+
+    from ganzoo_evaluation.aliases import ALIASES
+
+    signs = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+    lines = []
+    for name, sign, bound in rules:
+        asked = False
+        for row in report.models:
+            for estimate in row.estimates.values():
+                names = {estimate.metric, estimate.name, estimate.name.partition("@")[0]}
+                if name in ALIASES:
+                    names = {estimate.name.partition("@")[0]}
+                if name in names and estimate.value is not None:
+                    asked = True
+                    if signs[sign](estimate.value, bound):
+                        lines.append(f"{row.name}: {estimate.name} is {estimate.value:.6g}, which is {sign} {bound:g}")
+        if not asked:
+            lines.append(f'--fail-if "{name}{sign}{bound:g}": no row has {name}, so nobody knows')
+    return lines
+
+
+def _command() -> str:
+    return shlex.join(["ganzoo", *sys.argv[1:]]) if "eval" in sys.argv else "ganzoo eval"
+
+
+def _list(registry: Registry, as_json: bool) -> None:
+    from ganzoo_evaluation.presets import PRESETS
+
+    if as_json:
+        document: dict[str, Any] = {
+            "metrics": [
+                {"name": c.name, "title": c.title, "summary": c.summary, "better": c.better, "paper": c.paper}
+                for c in registry.metrics.values()
+            ],
+            "features": [
+                {"name": c.name, "title": c.title, "summary": c.summary, "embedded": c.embedded, "licence": c.licence}
+                for c in registry.features.values()
+            ],
+            "presets": [{"name": p.name, "summary": p.summary} for p in PRESETS.values()],
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from ganzoo.cli.console import console
+
+    def show(title: str, rows: Sequence[tuple[str, ...]], headings: Sequence[str]) -> None:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title=title, title_justify="left")
+        for heading in headings:
+            table.add_column(heading)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console().print(table)
+        click.echo()
+
+    arrows = {"lower": "↓", "higher": "↑", "": ""}
+    metrics = [(c.name, arrows[c.better], f"{c.title}: {c.summary}", c.paper) for c in registry.metrics.values()]
+    show("metrics", metrics, ("name", "", "what it is", "source"))
+    networks = [
+        (c.name, "ships" if c.embedded else c.download or "by file", f"{c.title}: {c.summary}", c.licence)
+        for c in registry.features.values()
+    ]
+    show("feature networks", networks, ("name", "weights", "what it is", "licence"))
+    show("presets (--as)", [(p.name, p.summary) for p in PRESETS.values()], ("name", "what it is"))

@@ -1,0 +1,80 @@
+"""Pictures for a report: nearest training neighbours, and rows of pictures below each other."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ganzoo.pictures import grid
+from ganzoo_evaluation.base import BLOCK, Pictures
+from ganzoo_evaluation.evaluate import Evaluation, Subject, pictures_at
+from ganzoo_evaluation.features import Features
+from ganzoo_evaluation.neighbours import nearest
+from ganzoo_evaluation.results import Panel, Row
+
+Bytes = NDArray[np.uint8]
+CLOSEST = 12
+"""Generated pictures in the panel of nearest neighbours."""
+
+
+def png_of(pictures: Bytes, columns: int) -> tuple[bytes, int]:
+    """Pictures uint8 (n, H, W, C) in a grid: the PNG and its width in pixels."""
+    tensor = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+    sheet = grid(tensor, columns)
+    stream = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(stream, format="PNG")
+    return stream.getvalue(), int(sheet.shape[1])
+
+
+def panel(title: str, caption: str, pictures: Bytes, columns: int) -> Panel:
+    """A panel of pictures side by side."""
+    png, width = png_of(pictures, columns)
+    return Panel(title=title, caption=caption, png=png, width=width)
+
+
+def neighbours_panel(evaluation: Evaluation, subject: Subject, row: Row) -> Panel | None:
+    """The generated pictures that are closest to the training set, each above the training picture that it is closest
+    to; None where nothing is known of the training set or of features."""
+    reference = evaluation.reference
+    if not reference.trained_on or reference.train is None:
+        return None
+    for network, measured in row.measured.items():
+        real = evaluation.real(network)
+        if Features in measured.collected and Features in real.collected:
+            break
+    else:
+        return None
+    fakes, reals = measured[Features], real[Features]
+    places, distances = nearest(fakes.tensor, reals.tensor, 1)
+    order = np.argsort(np.asarray(distances)[:, 0], kind="stable")[:CLOSEST]
+    mine = pictures_at(subject.pictures, [int(fakes.rows[i]) for i in order])
+    theirs = pictures_at(reference.train, [int(reals.rows[int(places[i][0])]) for i in order])
+    return panel(
+        f"{row.name}: closest to the training set",
+        "above, the generated pictures that are closest to a training picture (in the features of "
+        f"{network}); below, that training picture. Copies would be the same picture twice",
+        _same_channels(mine, theirs),
+        len(order),
+    )
+
+
+def _same_channels(above: Bytes, below: Bytes) -> Bytes:
+    channels = max(above.shape[-1], below.shape[-1])
+    return np.concatenate([np.repeat(p, channels, -1) if p.shape[-1] < channels else p for p in (above, below)])
+
+
+def rows_panel(title: str, caption: str, rows: Sequence[Bytes]) -> Panel:
+    """Rows of equally many pictures, one below the other."""
+    return panel(title, caption, np.concatenate(list(rows)), len(rows[0]))
+
+
+def first_block(pictures: Pictures, count: int) -> torch.Tensor:
+    """The first pictures of a set, uint8 (n, C, H, W)."""
+    blocks = pictures.blocks(0, min(count, pictures.count, BLOCK * math.ceil(count / BLOCK)))
+    return torch.cat([block.pictures for block in blocks])[:count]

@@ -1,0 +1,258 @@
+"""Sets of pictures to look at: a data set, what a model makes, a folder of files, and the control sets made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from ganzoo.data.base import Data
+from ganzoo.data.sources import FileData
+from ganzoo.engine.noise import derive
+from ganzoo.model import Model
+from ganzoo.pictures import to_bytes
+from ganzoo.sampling import blocks as sampled
+from ganzoo_evaluation.base import BLOCK, Array, Block, Pictures
+
+SCOPE = 5000
+"""Most pictures that the Gaussian control is made of."""
+
+
+class DataPictures:
+    """Rows of a data set; `rows` None: all of them, in order."""
+
+    def __init__(self, data: Data, name: str, rows: Sequence[int] | None = None, field: str = "") -> None:
+        """`field`: the picture field that is meant, by default the first."""
+        self.data = data
+        self.name = name
+        self.rows = np.arange(len(data)) if rows is None else np.asarray(rows)
+        self._field = field or data.spec.image.name
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, empty without labels."""
+        return self.data.spec.classes
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        for first in range(start, min(stop, self.count), BLOCK):
+            columns = self.data.read(self.rows[first : min(first + BLOCK, stop)].tolist())
+            label = columns.get("label")
+            yield Block(
+                start=first,
+                pictures=torch.from_numpy(np.ascontiguousarray(columns[self._field])),
+                label=None if label is None else torch.from_numpy(np.asarray(label, dtype=np.int64)),
+            )
+
+
+class FilePictures(DataPictures):
+    """Pictures in files that all have one size, read at that size, square or not."""
+
+    def __init__(self, data: FileData, name: str, rows: Sequence[int] | None = None) -> None:
+        super().__init__(data, name, rows)
+        self._files = data
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        for first in range(start, min(stop, self.count), BLOCK):
+            rows = self.rows[first : min(first + BLOCK, stop)].tolist()
+            pictures = np.stack([self._files.native(row) for row in rows])
+            yield Block(start=first, pictures=torch.from_numpy(pictures), label=self._labels(rows))
+
+    def _labels(self, rows: Sequence[int]) -> Tensor | None:
+        if not self.data.spec.has("label"):
+            return None
+        return torch.from_numpy(np.asarray(self.data.read(rows)["label"], dtype=np.int64))
+
+
+class ModelPictures:
+    """What a model makes from seed and index: the same whatever else is asked for.
+
+    A conditional model is asked for `labels`, one a picture, or for its classes in turn. Pictures are rounded to bytes,
+    half up, as they would be in a file.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        name: str,
+        count: int,
+        *,
+        seed: int = 0,
+        truncation: float | None = None,
+        labels: Sequence[int] | None = None,
+        plain: bool = False,
+    ) -> None:
+        """`plain`: z from N(0, 1), whatever prior the model has."""
+        self.model, self.name, self.count = model, name, count
+        self._seed, self._truncation, self._plain = seed, truncation, plain
+        self._labels = None if labels is None else [int(label) for label in labels]
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        stop = min(stop, self.count)
+        made = sampled(
+            self.model,
+            stop,
+            seed=self._seed,
+            label=self._labels,
+            truncation=self._truncation,
+            first=start,
+            plain=self._plain,
+        )
+        for first, (pictures, inputs) in zip(range(start, stop, BLOCK), made, strict=True):
+            label = inputs.get("label")
+            yield Block(
+                start=first,
+                pictures=torch.from_numpy(np.ascontiguousarray(to_bytes(pictures).transpose(0, 3, 1, 2))),
+                label=None if label is None else label.cpu(),
+            )
+
+
+class Reconstructions:
+    """What a model makes of real pictures, beside the truth."""
+
+    def __init__(self, model: Model, real: Pictures, name: str) -> None:
+        self.model, self.real, self.name = model, real, name
+
+    @property
+    def count(self) -> int:
+        return self.real.count
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        device = next(self.model.parameters()).device
+        for block in self.real.blocks(start, stop):
+            pictures = (block.pictures.float() / 127.5 - 1).to(device)
+            label = block.label.to(device) if block.label is not None and "label" in self.model.takes else None
+            with torch.inference_mode():
+                made = self.model.reconstruct(pictures, label)
+            found = torch.from_numpy(np.ascontiguousarray(to_bytes(made).transpose(0, 3, 1, 2)))
+            yield replace(block, pictures=found, truth=block.pictures)
+
+
+class Paired:
+    """Pictures beside what they should have been, row by row."""
+
+    def __init__(self, made: Pictures, truth: Pictures) -> None:
+        self.made, self.truth, self.name = made, truth, made.name
+
+    @property
+    def count(self) -> int:
+        return min(self.made.count, self.truth.count)
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        pairs = zip(self.made.blocks(start, stop), self.truth.blocks(start, stop), strict=False)
+        for made, truth in pairs:
+            count = min(len(made), len(truth))
+            yield replace(made, pictures=made.pictures[:count], truth=truth.pictures[:count])
+
+
+# --- controls: sets of which the right answer is known ----------------------------------------------------------------
+
+
+class Blurred:
+    """Real pictures after a Gaussian blur of `sigma` pixels."""
+
+    def __init__(self, real: Pictures, name: str, sigma: float) -> None:
+        self.real, self.name = real, name
+        reach = int(np.ceil(3 * sigma))
+        places = torch.arange(-reach, reach + 1, dtype=torch.float32)
+        weights = torch.exp(-0.5 * (places / sigma) ** 2)
+        self._weights = weights / weights.sum()
+
+    @property
+    def count(self) -> int:
+        return self.real.count
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        for block in self.real.blocks(start, stop):
+            yield replace(block, pictures=self._blur(block.pictures))
+
+    def _blur(self, pictures: Tensor) -> Tensor:
+        channels, reach = pictures.shape[1], len(self._weights) // 2
+        smooth = pad(pictures.float(), (reach,) * 4, mode="replicate")
+        across = self._weights.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+        smooth = conv2d(conv2d(smooth, across, groups=channels), across.transpose(2, 3), groups=channels)
+        return smooth.add(0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+class Repeated:
+    """The first picture of a set, over and over."""
+
+    def __init__(self, real: Pictures, name: str, count: int) -> None:
+        self.name, self.count = name, count
+        self._first = next(iter(real.blocks(0, 1)))
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        first = self._first
+        for begin in range(start, min(stop, self.count), BLOCK):
+            size = min(BLOCK, min(stop, self.count) - begin)
+            label = None if first.label is None else first.label[:1].expand(size)
+            yield Block(start=begin, pictures=first.pictures[:1].expand(size, -1, -1, -1).contiguous(), label=label)
+
+
+class GaussianPixels:
+    """Draws from the Gaussian that has the mean and covariance of the pixels of real pictures.
+
+    A random combination of the centred pictures has exactly their covariance, so no covariance matrix is made. At most
+    `SCOPE` pictures are used.
+    """
+
+    def __init__(self, real: Pictures, name: str, count: int, seed: int) -> None:
+        self.name, self.count, self._seed = name, count, seed
+        read = min(real.count, SCOPE)
+        pictures = torch.cat([block.pictures for block in real.blocks(0, read)])
+        self._shape = pictures.shape[1:]
+        rows = pictures.reshape(len(pictures), -1).float()
+        self._mean = rows.mean(0)
+        self._centred = (rows - self._mean) / max(1, len(rows) - 1) ** 0.5
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        for begin in range(start, min(stop, self.count), BLOCK):
+            size = min(BLOCK, min(stop, self.count) - begin)
+            generator = torch.Generator().manual_seed(derive(self._seed, "gaussian", begin))
+            weights = torch.randn(BLOCK, len(self._centred), generator=generator)
+            drawn = (self._mean + weights @ self._centred)[:size]
+            pixels = drawn.add(0.5).floor().clamp(0, 255).to(torch.uint8)
+            yield Block(start=begin, pictures=pixels.view(size, *self._shape))
+
+
+def choose(count: int, wanted: int, seed: int, *keys: str) -> list[int]:
+    """`wanted` of `count` rows at random, ascending; all of them where there are no more."""
+    if wanted >= count:
+        return list(range(count))
+    generator = np.random.default_rng(derive(seed, "choose", *keys))
+    return sorted(int(row) for row in generator.choice(count, wanted, replace=False))
+
+
+def labels_like(labels: Array, count: int, seed: int) -> list[int]:
+    """`count` labels with the frequencies of `labels`, drawn at random."""
+    generator = np.random.default_rng(derive(seed, "labels"))
+    return [int(label) for label in generator.choice(labels, count)]
+
+
+def all_labels(pictures: Pictures) -> Array | None:
+    """The labels of a whole set, or None where it has none."""
+    found = []
+    for block in pictures.blocks(0, pictures.count):
+        if block.label is None:
+            return None
+        found.append(block.label.numpy())
+    return np.concatenate(found) if found else None
+
+
+def content_hash(pictures: Pictures) -> str:
+    """sha256 over the pixels (and labels) of a set: its name says nothing, its bytes say all."""
+    digest = hashlib.sha256()
+    for block in pictures.blocks(0, pictures.count):
+        digest.update(str(tuple(block.pictures.shape[1:])).encode())
+        digest.update(block.pictures.contiguous().numpy().tobytes())
+        if block.label is not None:
+            digest.update(block.label.numpy().tobytes())
+    return digest.hexdigest()
