@@ -129,7 +129,7 @@ def test_torch_fidelity(material: Material, ours: Callable[..., dict[str, dict[s
     Precision and recall look through Inception here, for which one file of weights does; by default both look through
     VGG16.
     """
-    torch_fidelity = pytest.importorskip("torch_fidelity", exc_type=ImportError)
+    torch_fidelity = pytest.importorskip("torch_fidelity")
     inside = ("precision[inception-2015]", "recall[inception-2015]")
     found = ours("torch-fidelity", material.reals, "fd", "is", "kid_subsets", *inside)
     theirs = torch_fidelity.calculate_metrics(
@@ -165,7 +165,7 @@ def test_torch_fidelity(material: Material, ours: Callable[..., dict[str, dict[s
 
 @pytest.mark.parity
 def test_torch_fidelity_draws_the_same_hundred_subsets_of_a_thousand() -> None:
-    metric_kid = pytest.importorskip("torch_fidelity.metric_kid", exc_type=ImportError)
+    metric_kid = pytest.importorskip("torch_fidelity.metric_kid")
     generator = np.random.default_rng(derive(0, "parity", "subsets"))
     sets = [(generator.standard_normal((count, 64)) ** 2).astype(np.float32) for count in (1300, 1100)]
     theirs = metric_kid.kid_features_to_metric(*map(torch.from_numpy, sets), verbose=False)
@@ -188,10 +188,8 @@ def measured(values: Array) -> Measured:
 def test_pytorch_fid(
     material: Material, ours: Callable[..., dict[str, dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("pytorch_fid", exc_type=ImportError)
-    from pytorch_fid import fid_score
-    from pytorch_fid import inception as theirs
-
+    fid_score = pytest.importorskip("pytorch_fid.fid_score")
+    theirs = pytest.importorskip("pytorch_fid.inception")
     weights = torch.load(material.weights, weights_only=True)
     monkeypatch.setattr(theirs, "load_state_dict_from_url", lambda *_, **__: weights)
     found = ours("pytorch-fid", material.reals, "fd")
@@ -210,10 +208,8 @@ def test_clean_fid(
 ) -> None:
     """FID and KID. Its TorchScript file of Inception is not to be had with other weights, so its PyTorch port takes the
     place, with the input that its wrapper of the TorchScript gives: resized, (x - 128) / 128."""
-    pytest.importorskip("cleanfid", exc_type=ImportError)
-    from cleanfid import fid
-    from cleanfid import inception_pytorch as theirs
-
+    fid = pytest.importorskip("cleanfid.fid")
+    theirs = pytest.importorskip("cleanfid.inception_pytorch")
     weights = torch.load(material.weights, weights_only=True)
     monkeypatch.setattr(theirs, "load_state_dict_from_url", lambda *_, **__: weights)
     network = theirs.InceptionV3(output_blocks=[3], resize_input=False, normalize_input=False).eval()
@@ -244,7 +240,7 @@ def test_clean_fid(
         assert mine == pytest.approx(other, rel=RELATIVE), name
 
 
-# --- numbers that were published ---------------------------------------------------------------------------------------
+# --- numbers that were published --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch.distributed as dist
 
 from ganzoo.data.download import cache_dir
 from ganzoo.engine.files import write_atomic
@@ -49,10 +51,14 @@ def kept(
     network: Network | None = None,
     write: bool = True,
 ) -> Measured:
-    """The measured set under `key`, or else `make()`, which is then kept (`write`: on the first process only)."""
+    """The measured set under `key`, or else `make()`, which is then kept (`write`: on the first process only).
+
+    Processes that share the work measure unless all of them have found it: their caches may differ, and one that
+    measures alone would wait for the others for ever.
+    """
     path = folder() / f"{key}.npz"
     found = _read(path, kinds, network) if path.is_file() else None
-    if found is not None:
+    if _everywhere(found is not None) and found is not None:
         return found
     made = make()
     if write:
@@ -65,8 +71,21 @@ def kept(
         try:
             _write(path, arrays, header)
         except (RunError, OSError) as error:
-            warnings.warn(f"the reference statistics could not be kept: {error}", GanzooWarning, stacklevel=2)
+            warnings.warn(
+                f"what was measured of {made.name} is not kept, the next evaluation measures it again: {error}",
+                GanzooWarning,
+                stacklevel=2,
+            )
     return made
+
+
+def _everywhere(here: bool) -> bool:
+    """Whether it is so in every process."""
+    if not dist.is_initialized():
+        return here
+    votes: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(votes, here)
+    return all(votes)
 
 
 def _write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
@@ -86,25 +105,32 @@ def _read(path: Path, kinds: Sequence[type[Any]], network: Network | None) -> Me
                 prefix = f"{number}/"
                 names = [name for name in file.files if name.startswith(prefix)]
                 collected[kind] = kind.from_arrays({name.removeprefix(prefix): file[name] for name in names})
-        os.utime(path)
+        found = Measured(
+            name=header["name"],
+            count=int(header["count"]),
+            collected=collected,
+            network=network,
+            classes=tuple(header["classes"]),
+        )
     except Exception as error:  # a damaged file, in whatever way the reader puts it
         warnings.warn(f"{path} was damaged and is made anew ({type(error).__name__})", GanzooWarning, stacklevel=2)
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         return None
-    return Measured(
-        name=header["name"],
-        count=header["count"],
-        collected=collected,
-        network=network,
-        classes=tuple(header["classes"]),
-    )
+    with suppress(OSError):  # a cache that can only be read
+        os.utime(path)
+    return found
 
 
 def _prune(newest: Path) -> None:
-    entries = sorted(folder().glob("*.npz"), key=lambda path: path.stat().st_mtime)
-    total = sum(path.stat().st_size for path in entries)
-    for path in entries:
+    entries = []
+    for path in folder().glob("*.npz"):
+        with suppress(FileNotFoundError):  # another evaluation has just removed it
+            status = path.stat()
+            entries.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
         if total <= LIMIT or path == newest:
             break
-        total -= path.stat().st_size
+        total -= size
         path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,10 @@ from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
 from ganzoo.errors import UserError
 from ganzoo.model import Model
-from ganzoo_evaluation.base import BLOCK, Measured, Network, Pictures, Plan
+from ganzoo_evaluation.base import BLOCK, Block, Measured, Network, Pictures, Plan
+
+VALUES = 64 * 3 * 512 * 512
+"""Most pixel values that are looked at at a time: a block of large pictures goes through in several pieces."""
 
 
 def measure(
@@ -50,11 +53,12 @@ def measure(
     collected = {kind: kind(plan) for kind in collectors}
     start, stop = share(pictures.count, group)
     for block in pictures.blocks(start, stop):
-        if network is not None:
-            features, logits = network(block.pictures)
-            block = replace(block, features=features, logits=logits)
-        for collector in collected.values():
-            collector.update(block)
+        for piece in pieces(block):
+            if network is not None:
+                features, logits = network(piece.pictures)
+                piece = replace(piece, features=features, logits=logits)
+            for collector in collected.values():
+                collector.update(piece)
         if progress is not None:
             progress(pictures.name, min(block.start + len(block), stop) - start, stop - start)
     if group is not None and group.world > 1:
@@ -62,6 +66,22 @@ def measure(
     return Measured(
         name=pictures.name, count=pictures.count, collected=collected, network=network, model=model, classes=classes
     )
+
+
+def pieces(block: Block) -> Iterator[Block]:
+    """The block, in pieces of at most `VALUES` pixel values (but of whole pictures)."""
+    size = max(1, VALUES // max(1, block.pictures[0].numel()))
+    if size >= len(block):
+        yield block
+        return
+    for first in range(0, len(block), size):
+        part = slice(first, first + size)
+        yield Block(
+            start=block.start + first,
+            pictures=block.pictures[part],
+            label=None if block.label is None else block.label[part],
+            truth=None if block.truth is None else block.truth[part],
+        )
 
 
 def share(count: int, group: Group | None) -> tuple[int, int]:

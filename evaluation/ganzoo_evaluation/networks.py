@@ -26,7 +26,8 @@ def card_of(registry: Registry, name: str) -> FeatureNetwork:
     if family is None:
         there = ", ".join(registry.features)
         raise UserError(
-            f"--features {name}: no such feature network{did_you_mean(name, registry.features)}; there are {there}"
+            f"{name}: no such feature network{did_you_mean(name, registry.features)}; there are {there} "
+            "(`ganzoo eval --list`)"
         )
     return family
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn.functional import interpolate
 
 from ganzoo.pictures import grid
 from ganzoo_evaluation.base import BLOCK, Pictures
@@ -59,14 +60,20 @@ def neighbours_panel(evaluation: Evaluation, subject: Subject, row: Row) -> Pane
         f"{row.name}: closest to the training set",
         "above, the generated pictures that are closest to a training picture (in the features of "
         f"{network}); below, that training picture. Copies would be the same picture twice",
-        _same_channels(mine, theirs),
+        np.concatenate(like_each_other(mine, theirs)),
         len(order),
     )
 
 
-def _same_channels(above: Bytes, below: Bytes) -> Bytes:
+def like_each_other(above: Bytes, below: Bytes) -> tuple[Bytes, Bytes]:
+    """Both uint8 (n, H, W, C) with the channels of the more colourful and the size of `above`, to be shown together."""
     channels = max(above.shape[-1], below.shape[-1])
-    return np.concatenate([np.repeat(p, channels, -1) if p.shape[-1] < channels else p for p in (above, below)])
+    first, second = (np.repeat(p, channels, -1) if p.shape[-1] < channels else p for p in (above, below))
+    if first.shape[1:3] != second.shape[1:3]:
+        tensor = torch.from_numpy(second).permute(0, 3, 1, 2).float()
+        fitted = interpolate(tensor, size=first.shape[1:3], mode="bilinear", antialias=True)
+        second = fitted.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return first, second
 
 
 def rows_panel(title: str, caption: str, rows: Sequence[Bytes]) -> Panel:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from ganzoo.data.base import Data
+from ganzoo.data.base import Data, Progress
 from ganzoo.data.sources import FileData
 from ganzoo.engine.noise import derive
 from ganzoo.model import Model
@@ -23,6 +23,35 @@ SCOPE = 5000
 """Most pictures that the Gaussian control is made of."""
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What one pass over a set of pictures tells of them without looking: `sha256` over pixels and labels (a name says
+    nothing, bytes say all), `marks`, a hash of each picture's pixels, and the `labels` int64 (n,), None without."""
+
+    sha256: str
+    marks: list[bytes]
+    labels: Array | None
+
+
+def contents_of(pictures: Pictures, progress: Progress | None = None) -> Contents:
+    """Read a set once, for its `Contents`."""
+    digest = hashlib.sha256()
+    marks: list[bytes] = []
+    labels: list[Array] = []
+    for block in pictures.blocks(0, pictures.count):
+        pixels = block.pictures.contiguous().numpy()
+        digest.update(str(pixels.shape[1:]).encode())
+        digest.update(pixels.tobytes())
+        marks += [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels]
+        if block.label is not None:
+            labels.append(block.label.numpy())
+            digest.update(labels[-1].tobytes())
+        if progress is not None:
+            progress(f"hashing {pictures.name}", block.start + len(block), pictures.count)
+    known = np.concatenate(labels) if labels and sum(map(len, labels)) == len(marks) else None
+    return Contents(digest.hexdigest(), marks, known)
+
+
 class DataPictures:
     """Rows of a data set; `rows` None: all of them, in order."""
 
@@ -32,6 +61,13 @@ class DataPictures:
         self.name = name
         self.rows = np.arange(len(data)) if rows is None else np.asarray(rows)
         self._field = field or data.spec.image.name
+        self._contents: Contents | None = None
+
+    def contents(self, progress: Progress | None = None) -> Contents:
+        """Hashes and labels, read once."""
+        if self._contents is None:
+            self._contents = contents_of(self, progress)
+        return self._contents
 
     @property
     def count(self) -> int:
@@ -67,9 +103,8 @@ class FilePictures(DataPictures):
             yield Block(start=first, pictures=torch.from_numpy(pictures), label=self._labels(rows))
 
     def _labels(self, rows: Sequence[int]) -> Tensor | None:
-        if not self.data.spec.has("label"):
-            return None
-        return torch.from_numpy(np.asarray(self.data.read(rows)["label"], dtype=np.int64))
+        known = self._files.labels
+        return None if known is None else torch.tensor([known[row] for row in rows], dtype=torch.int64)
 
 
 class ModelPictures:
@@ -237,22 +272,11 @@ def labels_like(labels: Array, count: int, seed: int) -> list[int]:
     return [int(label) for label in generator.choice(labels, count)]
 
 
-def all_labels(pictures: Pictures) -> Array | None:
+def all_labels(pictures: DataPictures) -> Array | None:
     """The labels of a whole set, or None where it has none."""
-    found = []
-    for block in pictures.blocks(0, pictures.count):
-        if block.label is None:
-            return None
-        found.append(block.label.numpy())
-    return np.concatenate(found) if found else None
+    return pictures.contents().labels
 
 
-def content_hash(pictures: Pictures) -> str:
-    """sha256 over the pixels (and labels) of a set: its name says nothing, its bytes say all."""
-    digest = hashlib.sha256()
-    for block in pictures.blocks(0, pictures.count):
-        digest.update(str(tuple(block.pictures.shape[1:])).encode())
-        digest.update(block.pictures.contiguous().numpy().tobytes())
-        if block.label is not None:
-            digest.update(block.label.numpy().tobytes())
-    return digest.hexdigest()
+def content_hash(pictures: DataPictures) -> str:
+    """sha256 over the pixels and labels of a set."""
+    return pictures.contents().sha256

@@ -222,6 +222,11 @@ class FileData:
         name = column.names[index % len(column.names)]
         return as_array(load(read_file(self._store, name), name=name), self.spec.channels)
 
+    @property
+    def labels(self) -> Sequence[int] | None:
+        """The class of every row, None where there are no classes; no picture is decoded for it."""
+        return self._layout.labels
+
     def sides(self) -> dict[str, list[str]] | None:
         """Of an unpaired set: the names of the pictures of each field, which differ in number. None of any other."""
         return {name: column.names for name, column in self._layout.columns.items()} if self._layout.unpaired else None
