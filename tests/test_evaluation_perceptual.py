@@ -255,7 +255,7 @@ def test_pairs_give_the_mean_distance_and_its_error() -> None:
         each = embedded_distance()(as_float(a), as_float(b)).double()
     assert found.value == pytest.approx(float(each.mean()), rel=1e-5)
     assert found.error == pytest.approx(float(each.std()) / math.sqrt(len(a)), rel=1e-4)
-    assert found.protocol == {"distance": "perceptual[efflite0]"}
+    assert found.protocol == {"network": "efflite0"}
     with pytest.raises(NotApplicable, match="no true ones"):
         perceptual.compute_perceptual(collected(PerceptualPairs, a, None))
 
@@ -270,7 +270,7 @@ def test_lpips_of_pairs_names_its_weights_or_says_that_they_are_missing(
     path, _ = backbone(cwd, "alex")
     monkeypatch.setenv("GANZOO_LPIPS_BACKBONE", str(path))
     found = perceptual.compute_lpips(collected(LpipsPairs, a, a.flip(0)))
-    assert found.protocol == {"distance": "lpips[alex]", "sha256": read_weights(path)[1]}
+    assert found.protocol == {"network": "alex", "sha256": read_weights(path)[1]}
     with torch.inference_mode():
         assert found.value == pytest.approx(float(lpips_distance()(as_float(a), as_float(a.flip(0))).mean()), rel=1e-5)
 

@@ -169,7 +169,7 @@ def ganzoo_metrics() -> list[Metric]:
         Metric(
             name="sharpness",
             title="Sharpness",
-            summary="variance of the Laplacian, divided by that of the real pictures: 1 is as sharp as they are, 0 flat",
+            summary="variance of the Laplacian over that of the real pictures: 1 is as sharp as they are, 0 flat",
             paper="Pech-Pacheco et al., 2000, doi:10.1109/ICPR.2000.903548",
             better="",
             compute="ganzoo_evaluation.sharpness:compute_laplacian",

@@ -3,6 +3,7 @@ networks. What was trained before is found again; what was stopped goes on."""
 
 from __future__ import annotations
 
+import json
 import statistics
 from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
@@ -17,10 +18,23 @@ from ganzoo.data.base import Data
 from ganzoo.engine import checkpoint
 from ganzoo.errors import RunError, UserError
 from ganzoo.registry import Registry
-from ganzoo.runs import Run, list_runs, open_run
+from ganzoo.runs import CONFIG, Run, list_runs, open_run
 from ganzoo.training import Job
 from ganzoo_evaluation.session import Session
 from ganzoo_evaluation.targets import RunTarget, summary_of
+
+
+def newest_of_others(architecture: str, root: Path) -> list[str]:
+    """The newest run that is not of that architecture: what was trained to be compared with is newer than what it is
+    compared with. Empty where there is none."""
+    for folder in reversed(list_runs(root) if root.is_dir() else []):
+        try:
+            document = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(document, dict) and document.get("architecture") != architecture:
+            return [str(folder)]
+    return []
 
 
 def trained_alike(

@@ -3,9 +3,11 @@ them, so a set that changed, or another network under the same name, can never b
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,10 +39,17 @@ def key_of(content: str, network: Network | None, kinds: Sequence[type[Any]], **
         "format": FORMAT,
         "content": content,
         "network": [network.name, sorted(network.identity.items())] if network else None,
-        "collectors": sorted(f"{kind.__module__}:{kind.__qualname__}" for kind in kinds),
+        "collectors": sorted(f"{kind.__module__}:{kind.__qualname__}:{_code(kind.__module__)}" for kind in kinds),
         **more,
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _code(module: str) -> str:
+    """Hash of a module's source: a collector that has changed must not be given what its old self has written."""
+    file = sys.modules[module].__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
 
 
 def kept(

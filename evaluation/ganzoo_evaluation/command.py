@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ganzoo.cli.teaching import TeachingCommand
-from ganzoo.errors import UserError, did_you_mean
+from ganzoo.errors import GanzooWarning, RunError, UserError, did_you_mean
 from ganzoo.registry import get_registry
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from ganzoo_evaluation.evaluate import How
     from ganzoo_evaluation.results import Report
 
+RUNS = Path("runs")
 RULE = re.compile(r"\s*([\w.:@\[\],-]+?)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
 
 
@@ -42,7 +46,9 @@ RULE = re.compile(r"\s*([\w.:@\[\],-]+?)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="With --compare ARCH: train K seeds of both.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Where the page goes [in the run].")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as Markdown.")
-@click.option("--save-stats", type=click.Path(path_type=Path), metavar="FILE.npz", help="Write mu and sigma.")
+@click.option(
+    "--save-stats", type=click.Path(path_type=Path), metavar="FILE.npz", help="Write mu and sigma of the first row."
+)
 @click.option("--fail-if", "rules", multiple=True, metavar='"fd>25"', help="Exit with 1 where it holds; repeatable.")
 @click.option("--no-controls", is_flag=True, help="Leave out the control rows.")
 @click.option("--offline", is_flag=True, help="Never download weights.")
@@ -96,12 +102,13 @@ def evaluate(
         _list(registry, as_json)
         return 0
     parsed = _rules(registry, rules)
-    _check_words(targets, compare, seeds, truncation, doctor_)
+    _check_words(targets, compare, seeds, doctor_)
+    _check_outputs({"--html": html, "--markdown": markdown, "--save-stats": save_stats})
     from ganzoo_evaluation.evaluate import How, wanted_metrics
     from ganzoo_evaluation.presets import find_preset
 
     how = How(
-        metrics=tuple(_split(metrics)) if metrics else (),
+        metrics=tuple(_metrics(registry, metrics)) if metrics is not None else (),
         features=features,
         weights=weights,
         count=count,
@@ -117,8 +124,6 @@ def evaluate(
         raise UserError(f"--weights {weights}: there is no such file")
     if how.metrics:
         wanted_metrics(registry, None, how, set())  # a misspelt name is said before anything is read
-    import os
-
     if devices > 1 and "WORLD_SIZE" not in os.environ:
         from ganzoo.engine.launch import launch
 
@@ -127,12 +132,26 @@ def evaluate(
 
     group = distributed.join(device)
     try:
-        report, folder = _run(registry, group, how, targets, real, compare, seeds, save_stats, doctor_)
+        if doctor_:
+            return _doctor(registry, group, how, targets, real, as_json)
+        report, folder = _run(registry, group, how, targets, real, compare, seeds, save_stats)
     finally:
         distributed.leave()
-    if report is None or not group.first:
-        return 0
-    return _deliver(registry, report, folder, html, markdown, as_json, parsed)
+    return _deliver(registry, report, folder, html, markdown, as_json, parsed) if group.first else 0
+
+
+def _doctor(registry: Registry, group: Group, how: How, targets: Sequence[str], real: str | None, as_json: bool) -> int:
+    from ganzoo.cli.progress import loading
+    from ganzoo_evaluation import session
+
+    with loading() as progress:
+        found = session.open_session(registry, group, how, targets, real, RUNS, progress).doctor()
+    if group.first and as_json:
+        click.echo(json.dumps({"findings": found}, indent=2))
+    elif group.first:
+        for line in found or ["nothing looks wrong"]:
+            click.echo(line)
+    return 0
 
 
 def _run(
@@ -144,29 +163,28 @@ def _run(
     compare: str | None,
     seeds: int,
     save_stats: Path | None,
-    doctor_: bool,
-) -> tuple[Report | None, Path | None]:
+) -> tuple[Report, Path | None]:
     """The report and the folder that it belongs into (None: nowhere in particular)."""
     from ganzoo.cli.progress import loading
     from ganzoo_evaluation import session
 
-    root = Path("runs")
     started = time.monotonic()
+    if compare is not None and compare in registry.architectures and not targets:
+        from ganzoo_evaluation.alike import newest_of_others
+
+        targets = newest_of_others(compare, RUNS)
     with loading() as progress:
-        opened = session.open_session(registry, group, how, list(targets), real, root, progress)
-        if doctor_:
-            for line in opened.doctor():
-                click.echo(line)
-            return None, None
+        opened = session.open_session(registry, group, how, targets, real, RUNS, progress)
     if compare is not None:
         from ganzoo_evaluation.compare import compare_with
 
-        report = compare_with(opened, compare, seeds, root, _command())
+        report = compare_with(opened, compare, seeds, RUNS, _command())
     else:
         with loading() as progress:
             opened.progress = progress
             report = opened.report(_command(), started)
     if save_stats is not None and group.first:
+        save_stats.parent.mkdir(parents=True, exist_ok=True)
         opened.save_statistics(report, save_stats)
     return report, opened.folder
 
@@ -180,40 +198,44 @@ def _deliver(
     as_json: bool,
     rules: Sequence[tuple[str, str, float]],
 ) -> int:
+    """Print the report, then write it: what was measured is seen even where nothing can be written."""
     from ganzoo.cli.console import console
     from ganzoo.engine.files import write_text
     from ganzoo_evaluation.render_html import html as page_of
     from ganzoo_evaluation.render_text import markdown as markdown_of
     from ganzoo_evaluation.render_text import print_report
 
-    descriptions = {card.name: card.summary for card in registry.metrics.values()}
-    page = html
-    if folder is not None:
-        place = folder / "evaluation"
-        place.mkdir(parents=True, exist_ok=True)
-        page = html or place / "report.html"
-        write_text(place / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
-        write_text(place / "report.md", markdown_of(report))
-    if page is not None:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        write_text(page, page_of(report, descriptions))
-    if markdown is not None:
-        write_text(markdown, markdown_of(report))
+    document = json.dumps(report.to_json(), indent=2)
     if as_json:
-        click.echo(json.dumps(report.to_json(), indent=2))
+        click.echo(document)
     else:
         print_report(report, console())
-        if page is not None:
-            click.echo(f"page: {page}")
+    page = html
+    text = page_of(report, {card.name: card.summary for card in registry.metrics.values()})
+    if folder is not None:
+        place = folder / "evaluation"
+        try:
+            place.mkdir(exist_ok=True)
+            write_text(place / "report.json", document + "\n")
+            write_text(place / "report.md", markdown_of(report))
+            if html is None:
+                write_text(place / "report.html", text)
+                page = place / "report.html"
+        except (OSError, RunError) as error:
+            warnings.warn(f"the report is not kept in the run: {error}", GanzooWarning, stacklevel=2)
+    for asked, content in ((html, text), (markdown, markdown_of(report))):
+        if asked is not None:
+            asked.parent.mkdir(parents=True, exist_ok=True)
+            write_text(asked, content)
+    if page is not None and not as_json:
+        click.echo(f"page: {page}")
     broken = list(_broken(report, rules))
     for line in broken:
         click.echo(f"ganzoo: {line}", err=True)
     return 1 if broken else 0
 
 
-def _check_words(
-    targets: Sequence[str], compare: str | None, seeds: int, truncation: float | None, doctor_: bool
-) -> None:
+def _check_words(targets: Sequence[str], compare: str | None, seeds: int, doctor_: bool) -> None:
     mistakes = []
     if compare is not None and len(targets) > 1:
         mistakes.append(f"--compare {compare} goes with one run; found {', '.join(targets)}")
@@ -225,9 +247,44 @@ def _check_words(
         raise UserError(*mistakes)
 
 
-def _split(text: str) -> list[str]:
-    """`fd,kid[a,b]` at the commas that are not inside brackets."""
-    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+def _check_outputs(files: dict[str, Path | None]) -> None:
+    """Say before the work what could not be written after it.
+
+    Raises:
+        UserError: one line for each.
+    """
+    mistakes = []
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            mistakes.append(f"{option} {path} is a folder; expected the name of a file in it")
+        elif option == "--save-stats" and path.suffix != ".npz":
+            mistakes.append(f"{option} {path}: expected a name that ends in .npz: {option} {path}.npz")
+        there = next(parent for parent in path.absolute().parents if parent.exists())
+        if not there.is_dir():
+            mistakes.append(f"{option} {path}: {there} is a file and no folder")
+    if mistakes:
+        raise UserError(*mistakes)
+
+
+def _metrics(registry: Registry, text: str) -> Iterator[str]:
+    """`fd,kid[a]` at the commas that are not inside brackets.
+
+    Raises:
+        UserError: when there is none, brackets do not match, or a metric that looks through no network is given one.
+    """
+    words = [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+    if not words:
+        raise UserError(f'--metrics "{text}" names none; for example --metrics fd,kid (`ganzoo eval --list`)')
+    for word in words:
+        match = re.fullmatch(r"([^\[\]]+)(\[[^\[\]]+\])?", word)
+        if match is None:
+            raise UserError(f"--metrics {word}: expected METRIC or METRIC[NETWORK], for example kid[efflite0]")
+        card = registry.metrics.get(match[1])
+        if match[2] and card is not None and not card.network:
+            raise UserError(f"--metrics {word}: {card.name} looks through no network: --metrics {card.name}")
+        yield word
 
 
 def _rules(registry: Registry, rules: Sequence[str]) -> list[tuple[str, str, float]]:
@@ -236,9 +293,9 @@ def _rules(registry: Registry, rules: Sequence[str]) -> list[tuple[str, str, flo
     Raises:
         UserError: one line for each that is not of that form or names no metric.
     """
-    found, mistakes = [], []
     from ganzoo_evaluation.aliases import ALIASES
 
+    found, mistakes = [], []
     known = [*registry.metrics, *ALIASES]
     for rule in rules:
         match = RULE.fullmatch(rule)
@@ -273,7 +330,7 @@ def _broken(report: Report, rules: Sequence[tuple[str, str, float]]) -> list[str
                 names = {estimate.metric, estimate.name, estimate.name.partition("@")[0]}
                 if name in ALIASES:
                     names = {estimate.name.partition("@")[0]}
-                if name in names and estimate.value is not None:
+                if name in names and estimate.value is not None and not math.isnan(estimate.value):
                     asked = True
                     if signs[sign](estimate.value, bound):
                         lines.append(f"{row.name}: {estimate.name} is {estimate.value:.6g}, which is {sign} {bound:g}")

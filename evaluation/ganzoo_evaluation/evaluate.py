@@ -51,8 +51,6 @@ from ganzoo_evaluation.sets import DataPictures, content_hash
 from ganzoo_evaluation.significance import verdict
 from ganzoo_evaluation.statistics_files import read_statistics
 
-ENOUGH = 10_000
-"""Pictures below which the bias of a Frechet distance is told."""
 SHOWN = 64
 """Pictures of a row that are kept for the report."""
 
@@ -422,17 +420,6 @@ class Evaluation:
             for row in report.controls
             if row.count != self.count
         ]
-        biases = [
-            f"{found.details['bias']:.2g} ({row.name})"
-            for row in report.models
-            for found in row.estimates.values()
-            if found.metric == "fd" and "bias" in found.details and row.count < ENOUGH
-        ]
-        if biases:
-            remarks.append(
-                f"a Frechet distance of {self.count:,} pictures is too high, by about {', '.join(biases)}: compare it "
-                "only with others of as many pictures"
-            )
         return remarks
 
 

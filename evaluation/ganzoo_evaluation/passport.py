@@ -119,25 +119,33 @@ def count_text(count: int) -> str:
     return f"{count // 1000}k" if count % 1000 == 0 and count else str(count)
 
 
-def full_name(metric: str, network: str, identity: Mapping[str, str], count: int) -> str:
-    """`fd[efflite0]@1k`; with the network of the original FID and its resize, `fid@1k`.
+def full_name(
+    metric: str,
+    network: str,
+    identity: Mapping[str, str],
+    count: int,
+    protocol: Mapping[str, str | int | float] | None = None,
+) -> str:
+    """`fd[efflite0]@1k`, `precision[efflite0,k=3]@1k`; with the network of the original FID and its resize, `fid@1k`.
 
-    Another resize, precision or file of weights is part of the name: `fid[clean]@10k`.
+    Another resize, precision or file of weights is part of the name: `fid[clean]@10k`. So is a network that is the
+    metric's own choice (`perceptual[efflite0]`, which its protocol has under `network`).
     """
-    if not network:
-        return f"{metric}@{count_text(count)}" if count else metric
-    marks = [identity["resize"]] if identity.get("resize") not in (None, "", "legacy-tf") else []
-    marks += [identity["precision"]] if identity.get("precision", "fp32") != "fp32" else []
+    protocol = protocol or {}
+    shown, marks = metric, []
     if network == INCEPTION:
         shown = next((alias for alias, (base, _) in ALIASES.items() if base == metric), metric)
-        suffix = f"[{','.join(marks)}]" if marks else ""
-    else:
-        shown = metric
-        # Other networks have one resize, their own; only the original one is read in several ways.
-        if not network.startswith(INCEPTION):
-            marks = [mark for mark in marks if mark != identity.get("resize")]
-        suffix = f"[{','.join([network, *marks])}]"
-    return f"{shown}{suffix}@{count_text(count)}"
+    elif network or "network" in protocol:
+        marks.append(network or str(protocol["network"]))
+    # Other networks have one resize, their own; only the original one is read in several ways.
+    if network.startswith(INCEPTION) and identity.get("resize", "legacy-tf") != "legacy-tf":
+        marks.append(identity["resize"])
+    if network and identity.get("precision", "fp32") != "fp32":
+        marks.append(identity["precision"])
+    if "k" in protocol:
+        marks.append(f"k={protocol['k']}")
+    suffix = f"[{','.join(marks)}]" if marks else ""
+    return f"{shown}{suffix}" + (f"@{count_text(count)}" if count else "")
 
 
 def estimate(card: Metric, value: Value, passport: Passport) -> Estimate:
@@ -145,7 +153,7 @@ def estimate(card: Metric, value: Value, passport: Passport) -> Estimate:
     network = passport.network if card.network else ""
     return Estimate(
         metric=card.name,
-        name=full_name(card.name, network, passport.network_identity, passport.count),
+        name=full_name(card.name, network, passport.network_identity, passport.count, passport.protocol),
         title=card.title,
         better=card.better,
         group=card.group,

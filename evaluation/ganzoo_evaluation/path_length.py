@@ -112,7 +112,7 @@ def compute(c: Comparison) -> Value:
     distance = embedded_distance(next(model.parameters()).device)
     found = path_length(model, PAIRS, c.seed, distance)
     protocol: dict[str, str | int | float] = {
-        "distance": distance.name,
+        "network": distance.network,
         "space": "z",
         "path": "lerp",
         "epsilon": EPSILON,

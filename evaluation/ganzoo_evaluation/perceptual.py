@@ -50,7 +50,7 @@ class StageDistance(nn.Module):
 
     `stages` gives the activations at several depths, each (n, channels, h, w). `heads`, where there are any, weigh the
     channels of each depth, and the depths are added; without, the channels are added and the depths averaged.
-    Differentiable in both pictures; `name` says what it is, `sha256` hashes the weights of a file from outside.
+    Differentiable in both pictures; `name` says what it is (`network` the part in brackets), `sha256` hashes the weights of a file from outside.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class StageDistance(nn.Module):
         super().__init__()
         self.name = name
         self.sha256 = sha256
+        self.network = name.partition("[")[2].rstrip("]")
         self.stages = stages
         self.calibrated = heads is not None
         for index, head in enumerate(heads or ()):
@@ -297,7 +298,7 @@ class _PairDistances:
     def value(self) -> Value:
         """Mean and standard error."""
         error = self.tally.error
-        protocol: dict[str, str | int | float] = {"distance": self.distance}
+        protocol: dict[str, str | int | float] = {"network": self.distance.partition("[")[2].rstrip("]")}
         if self.sha256:
             protocol["sha256"] = self.sha256
         return Value(

@@ -86,5 +86,5 @@ def write_statistics(path: Path, gaussian: Gaussian, network: str = "") -> None:
     Raises:
         RunError: when the file cannot be written.
     """
-    arrays = {"mu": gaussian.mean, "sigma": gaussian.covariance, "count": np.array(gaussian.count)}
-    write_atomic(path, lambda stream: np.savez(stream, **arrays, network=np.array(network)))
+    mu, sigma, count = gaussian.mean, gaussian.covariance, gaussian.count
+    write_atomic(path, lambda stream: np.savez(stream, mu=mu, sigma=sigma, count=count, network=network))

@@ -3,11 +3,10 @@ reference. Whatever is odd about a folder is said in words, not by a crash."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,11 +22,11 @@ from ganzoo.data.sources import FileData, open_path
 from ganzoo.data.store import Skipped, describe_skipped, open_store
 from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import Registry
-from ganzoo.runs import BEST, CONFIG, SUMMARY, Run, find_folder, load_model
+from ganzoo.runs import BEST, CONFIG, SAMPLES, SUMMARY, Run, find_folder, list_runs, load_model, open_run
 from ganzoo.training import Job
 from ganzoo_evaluation.base import Pictures
 from ganzoo_evaluation.evaluate import Reference, Subject
-from ganzoo_evaluation.sets import DataPictures, FilePictures, ModelPictures, all_labels, labels_like
+from ganzoo_evaluation.sets import DataPictures, FilePictures, ModelPictures, all_labels, contents_of, labels_like
 from ganzoo_evaluation.statistics_files import SUFFIX
 
 MOST = 10_000
@@ -56,12 +55,19 @@ class FolderTarget:
     data: FileData
     rows: list[int]
     """Rows whose pictures can be decoded."""
+    coloured: int = 0
+    """How many of them hold a colour, whatever their headers say."""
     remarks: list[str] = field(default_factory=list)
 
     @property
     def alike(self) -> bool:
         """Whether all pictures have one size."""
         return len({(facts.width, facts.height) for facts in self.data.facts}) == 1
+
+    @property
+    def size(self) -> int:
+        """The short side in pixels at which they are read."""
+        return self.data.facts[0].short if self.alike else self.data.spec.size
 
 
 Target = RunTarget | FolderTarget
@@ -73,31 +79,64 @@ def open_target(registry: Registry, word: str | None, root: Path, progress: Prog
     Raises:
         UserError: when it is none of these.
     """
-    if word is not None and not (Path(word) / CONFIG).is_file() and not (root / word / CONFIG).is_file():
+    if word is not None and not is_run(word, root):
         path = Path(word)
         if path.suffix == SUFFIX and path.is_file():
             raise UserError(f"{word} is a file of statistics; it can be the reference: ganzoo eval RUN --real {word}")
-        if path.exists():
-            return open_folder(path, progress)
-    folder = find_folder(word, root)
-    run, job = training.resume_run(registry, folder, {})
+        if word and path.exists():
+            _check_no_run(path)
+            folder = open_folder(path, progress)
+            jpegs = sum(facts.format == "JPEG" for facts in folder.data.facts)
+            if jpegs:
+                folder.remarks.append(
+                    f"{path}: {jpegs:,} of {len(folder.data.facts):,} pictures are JPEG, which alone moves distances "
+                    "by several points: save samples as PNG"
+                )
+            return folder
+        if word.partition(":")[0] in registry.datasets:
+            raise UserError(f"{word} is a data set; it can be the reference: ganzoo eval RUN --real {word}")
+        near = did_you_mean(word, [path.name for path in list_runs(root)]) if root.is_dir() else ""
+        raise UserError(f"there is no run {word!r}{near} and no folder or zip of that name; see `ganzoo runs`")
+    run = open_run(find_folder(word, root), registry)
+    job = Job(
+        card=registry.architectures[run.architecture],
+        task=registry.tasks.find(registry.architectures[run.architecture].task),
+        recipe=run.recipe,
+        settings=run.settings,
+        origins={each.name: str(run.folder / CONFIG) for each in fields(run.settings)},
+        source=run.data_source,
+    )
     return RunTarget(run=run, job=job)
 
 
-def open_folder(path: Path, progress: Progress | None = None) -> FolderTarget:
+def is_run(word: str, root: Path) -> bool:
+    """Whether that is the folder or the name of a run."""
+    return bool(word) and ((Path(word) / CONFIG).is_file() or (root / word / CONFIG).is_file())
+
+
+def _check_no_run(path: Path) -> None:
+    """Refuse folders and files that only runs have: measured as if they were samples, they would give a number."""
+    if path.is_dir() and list_runs(path):
+        raise UserError(f"{path} holds runs and no samples; name one: ganzoo eval {list_runs(path)[-1]}")
+    inside = path.name == SAMPLES or not path.is_dir()
+    if inside and (path.parent / CONFIG).is_file():
+        what = "holds grids of many pictures each" if path.is_dir() else "is a file of a run"
+        raise UserError(f"{path} {what}; measure the run itself: ganzoo eval {path.parent}")
+
+
+def open_folder(path: Path, progress: Progress | None = None, split: str = "train") -> FolderTarget:
     """A folder or zip of pictures from anywhere, every picture at its own size when they are all alike.
 
     Raises:
         UserError: when there is nothing there that can be used, or only one picture.
     """
-    data = open_path(path, DataRequest(optional=("label",), progress=progress))
-    rows, broken = _decodable(data, progress)
+    data = open_path(path, DataRequest(optional=("label",), split=split, progress=progress))
+    rows, coloured, broken = _decodable(data, progress)
+    left_out = describe_skipped([*data.skipped, *broken])
     if len(rows) < 2:
-        raise UserError(
-            f"{path} holds {len(rows)} picture(s) that can be read; expected a set of them (a thousand or more)",
-            *describe_skipped([*data.skipped, *broken]),
-        )
-    remarks = [f"{path}: {line}" for line in describe_skipped([*data.skipped, *broken])]
+        found = "only one of its pictures" if rows else "none of its pictures"
+        raise UserError(f"{path}: {found} can be read; expected a set of them, a thousand or more", *left_out)
+    remarks = [f"{path}: {line}" for line in left_out]
     shapes = Counter((facts.width, facts.height) for facts in data.facts)
     if len(shapes) > 1:
         (width, height), most = shapes.most_common(1)[0]
@@ -110,34 +149,31 @@ def open_folder(path: Path, progress: Progress | None = None) -> FolderTarget:
     alpha = sum(facts.alpha for facts in data.facts)
     if alpha:
         remarks.append(f"{path}: {alpha:,} pictures may be transparent; they were put on white")
-    formats = Counter(facts.format for facts in data.facts)
-    if len(formats) > 1 or formats.get("JPEG"):
-        listed = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
-        if formats.get("JPEG"):
-            remarks.append(f"{path}: {listed}; JPEG alone moves such distances by several points: save samples as PNG")
     if len(rows) < FEW:
         remarks.append(f"{path}: {len(rows)} pictures are too few to say much; a thousand is a beginning")
-    return FolderTarget(path=path, data=data, rows=rows, remarks=remarks)
+    return FolderTarget(path=path, data=data, rows=rows, coloured=coloured, remarks=remarks)
 
 
-def _decodable(data: FileData, progress: Progress | None) -> tuple[list[int], list[Skipped]]:
-    """Rows whose pixels can be decoded, and the files of the others: an evaluation puts nothing in their place."""
-    rows, broken = [], []
+def _decodable(data: FileData, progress: Progress | None) -> tuple[list[int], int, list[Skipped]]:
+    """Rows whose pixels can be decoded, how many of them hold a colour, and the files of the others: an evaluation puts
+    nothing in their place."""
+    rows, coloured, broken = [], 0, []
 
-    def attempt(row: int) -> BrokenPicture | None:
+    def attempt(row: int) -> bool | BrokenPicture:
         try:
-            data.native(row)
+            pixels = data.native(row)
         except BrokenPicture as error:
             return error
-        return None
+        return bool((pixels != pixels[:1]).any())
 
     found = parallel(attempt, range(len(data)), progress, f"decoding {data.spec.name}")
-    for row, error in zip(range(len(data)), found, strict=True):
-        if error is None:
-            rows.append(row)
+    for row, colour in zip(range(len(data)), found, strict=True):
+        if isinstance(colour, BrokenPicture):
+            broken.append(Skipped(colour.name, colour.reason))
         else:
-            broken.append(Skipped(error.name, error.reason))
-    return rows, broken
+            rows.append(row)
+            coloured += colour
+    return rows, coloured, broken
 
 
 def folder_pictures(target: FolderTarget, channels: int, count: int | None) -> DataPictures:
@@ -148,10 +184,12 @@ def folder_pictures(target: FolderTarget, channels: int, count: int | None) -> D
 
 
 def open_real(
-    registry: Registry, source: str, like: Target | None, progress: Progress | None = None
+    registry: Registry, source: str, targets: Sequence[Target], root: Path, progress: Progress | None = None
 ) -> tuple[Reference, list[str]]:
-    """The reference that `--real` names (a data set, a folder, a zip, a file of statistics), at the size of what is to
-    be measured, and remarks on it.
+    """The reference that `--real` names (a data set, a folder, a zip, a file of statistics), and remarks on it.
+
+    Pictures that are larger than what is to be measured are brought to its size. Smaller ones are enlarged for runs,
+    as they would have been for their training, and not for folders.
 
     Raises:
         UserError: when it is not there or cannot be used.
@@ -162,45 +200,81 @@ def open_real(
         if not path.is_file():
             raise UserError(f"--real {source}: there is no such file")
         return Reference(source, None, statistics=path), []
-    size, channels = _shape(like)
+    size, enlarge = _size_of(targets)
     if name in registry.datasets:
         card = registry.datasets[name]
-        fields = tuple(field for field in ("image", "label") if field in card.fields)
-        if "image" not in fields:
+        wanted = tuple(each for each in ("image", "label") if each in card.fields)
+        if "image" not in wanted:
             raise UserError(f"--real {source}: {name} has no single pictures, only {', '.join(card.fields)}")
-        request = DataRequest(fields=fields, subset=rest, size=size, progress=progress)
+        if size is not None and card.size and not enlarge:
+            size = min(size, card.size)
+        request = DataRequest(fields=wanted, subset=rest, size=size, progress=progress)
         if rest and rest not in card.subsets:
             there = f"; it has {', '.join(card.subsets)}" if card.subsets else "; it has none"
             raise UserError(f"--real {source}: {name} has no subset {rest!r}{did_you_mean(rest, card.subsets)}{there}")
         train: Data = resolve(card.load)(request)
         return Reference(source, DataPictures(train, source), _held_out(registry, source, request)), []
-    if not path.exists():
+    if is_run(source, root):
+        raise UserError(
+            f"--real {source} is a run; real pictures are expected. Two runs side by side: ganzoo eval RUN {source}"
+        )
+    if not source or not path.exists():
         raise UserError(
             f"--real {source}: no data set, folder, zip or .npz of that name{did_you_mean(name, registry.datasets)}; "
             "`ganzoo data list` shows the sets"
         )
     folder = open_folder(path, progress)
-    if size is None:
-        pictures = folder_pictures(folder, channels or folder.data.spec.channels, None)
-        return Reference(source, pictures), folder.remarks
-    data = folder.data.resized(size=size)
-    if data.spec.size != folder.data.spec.size:
-        folder.remarks.append(f"{path}: brought to {size} x {size}, the size of what is measured")
+    if size is not None and not enlarge:
+        size = min(size, folder.size)
+    return _real_folder(folder, source, size, progress)
+
+
+def _real_folder(
+    folder: FolderTarget, source: str, size: int | None, progress: Progress | None
+) -> tuple[Reference, list[str]]:
+    path, first = folder.path, folder.data.facts[0]
+    if size is None or (folder.alike and first.square and folder.size == size):
+        size = None
+        train = folder_pictures(folder, folder.data.spec.channels, None)
+    else:
+        train = DataPictures(folder.data.resized(size=size), source, folder.rows)
+        if folder.alike or size != folder.size:
+            middle = ", the middle cut out" if folder.alike and not first.square else ""
+            folder.remarks.append(f"{path}: brought to {size} x {size} for what is measured{middle}")
     held = None
     if "test" in splits_of(open_store(path).entries):
-        held = DataPictures(open_path(path, DataRequest(split="test", size=size)), f"{source} (test)")
-    return Reference(source, DataPictures(data, source, folder.rows), held), folder.remarks
+        try:
+            test = open_folder(path, progress, split="test")
+        except UserError as error:
+            folder.remarks += [f"no held-out pictures: {line}" for line in error.lines]
+        else:
+            data = test.data.resized(channels=folder.data.spec.channels, size=size or folder.size)
+            shapes = {(facts.width, facts.height) for facts in (*folder.data.facts, *test.data.facts)}
+            kind = FilePictures if size is None and len(shapes) == 1 else DataPictures
+            held = kind(data, f"{source} (test)", test.rows)
+    return Reference(source, train, held), folder.remarks
 
 
-def _shape(like: Target | None) -> tuple[int | None, int | None]:
-    """The size at which real pictures are to be read so that they match (None: their own), and channels."""
-    if isinstance(like, RunTarget):
-        return like.run.data.size, like.run.data.channels
-    if isinstance(like, FolderTarget):
-        first = like.data.facts[0]
-        size = (first.width if first.square else None) if like.alike else like.data.spec.size
-        return size, like.data.spec.channels
-    return None, None
+def _size_of(targets: Sequence[Target]) -> tuple[int | None, bool]:
+    """The side in pixels of the smallest of the pictures that are to be measured (None where some are not square), and
+    whether all come from runs of that one size."""
+    sizes = []
+    for target in targets:
+        if isinstance(target, RunTarget):
+            sizes.append(target.run.data.size)
+        elif target.alike and not target.data.facts[0].square:
+            return None, False
+        else:
+            sizes.append(target.size)
+    return min(sizes), len(set(sizes)) == 1 and all(isinstance(target, RunTarget) for target in targets)
+
+
+def is_source(run: Run, source: str) -> bool:
+    """Whether `--real SOURCE` means the data that the run was trained on."""
+    if run.data_source == source:
+        return True
+    path = Path(source)
+    return path.exists() and path.resolve() == Path(run.data_source).resolve()
 
 
 def _held_out(registry: Registry, source: str, request: DataRequest) -> DataPictures | None:
@@ -224,7 +298,17 @@ def reference_of(
         UserError: when the data are gone.
     """
     job, run = target.job, target.run
+    try:
+        training.check_source(registry, job.source)
+    except UserError as error:
+        raise UserError(
+            f"{run.folder} was trained on {job.source}, which is not there any more; where it is now, or something "
+            f"else to measure it against: ganzoo eval {run.folder} --real NAME"
+        ) from error
     train = training.open_data(registry, job, progress=progress)
+    remarks = []
+    if train.spec.fingerprint != run.data.fingerprint:
+        remarks.append(f"{job.source} has changed since {run.name} was trained on it")
     held = None
     try:
         if _has_test(registry, job):
@@ -232,7 +316,7 @@ def reference_of(
             held = DataPictures(test, f"{run.data.name} (test)", field=output_field(target))
     except UserError:  # a subset may have no test pictures
         held = None
-    return Reference(run.data.name, DataPictures(train, run.data.name, field=output_field(target)), held), []
+    return Reference(run.data.name, DataPictures(train, run.data.name, field=output_field(target)), held), remarks
 
 
 def output_field(target: RunTarget) -> str:
@@ -263,9 +347,10 @@ def subjects_of_run(
     seed: int,
     truncation: float | None,
     device: torch.device,
+    called: str = "",
 ) -> list[Subject]:
     """The final weights of a run, its best where these are others, and where a model has a prior of its own also its
-    final weights with z from N(0, 1)."""
+    final weights with z from N(0, 1). `called`: what the rows are to be named after, by default the run."""
     run = target.run
     subjects = []
     labels = all_labels(reference.train) if reference.train is not None else None
@@ -276,7 +361,9 @@ def subjects_of_run(
             known = reference.train.classes if reference.train is not None else ()
             wanted = labels_like(labels, count, seed) if labels is not None and known == model.data.classes else None
         for plain in (False,) if model.prior_is_normal or weights != "final" else (False, True):
-            name = run.name + (f" ({weights})" if weights != "final" else "") + (f", {PLAIN}" if plain else "")
+            name = (
+                (called or run.name) + (f" ({weights})" if weights != "final" else "") + (f", {PLAIN}" if plain else "")
+            )
             facts = facts_of_run(registry, run, weights) | ({"prior": PLAIN} if plain else {})
             pictures = ModelPictures(model, name, count, seed=seed, truncation=truncation, labels=wanted, plain=plain)
             subjects.append(
@@ -333,26 +420,17 @@ def task_of(registry: Registry, targets: Sequence[Target]) -> Task:
 # --- what is suspicious -----------------------------------------------------------------------------------------------
 
 
-def digests(pictures: Pictures) -> list[bytes]:
-    """A hash of the pixels of every picture of a set."""
-    found = []
-    for block in pictures.blocks(0, pictures.count):
-        pixels = block.pictures.contiguous().numpy()
-        found += [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels]
-    return found
-
-
-def suspicions(fake: Pictures, reference: Reference) -> list[str]:
+def suspicions(fake: Pictures, reference: Reference, progress: Progress | None = None) -> list[str]:
     """What looks wrong about a set of pictures beside the real ones: copies, overlap, swapped, too few."""
     lines = []
-    marks = digests(fake)
+    marks = contents_of(fake, progress).marks
     repeated = len(marks) - len(set(marks))
     if repeated:
         lines.append(f"{fake.name}: {repeated:,} of {len(marks):,} pictures are exact copies of others in it")
     train = reference.train
     if train is None:
         return lines
-    real = set(digests(train))
+    real = set(train.contents(progress).marks)
     shared = sum(mark in real for mark in marks)
     if shared:
         share = shared / len(marks)
