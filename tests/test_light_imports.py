@@ -51,6 +51,10 @@ def test_the_zoo_is_listed_without_torch_and_without_numpy(words: list[str], cwd
         ["generate", "--help"],
         ["train"],
         ["nosuch"],
+        ["eval", "--help"],
+        ["eval", "--list"],
+        ["eval", "--list", "--json"],
+        ["eval", "--fail-if", "nosuch>1"],
     ],
     ids=" ".join,
 )

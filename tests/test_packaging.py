@@ -66,11 +66,11 @@ def test_the_top_of_the_wheel_is_ganzoo_and_the_packages_of_the_source_roots(whe
 def test_the_wheel_has_recipes_types_and_data_with_their_licences(wheel: Path) -> None:
     names = set(contents(wheel))
     assert {"ganzoo/zoo.yaml", "ganzoo/py.typed"} <= names
-    data = {f"ganzoo_data/files/{path.name}" for path in (ROOT / "plugins/ganzoo_data/files").iterdir()}
-    assert data <= names
+    folders = ("plugins/ganzoo_data/files", "evaluation/ganzoo_evaluation/files")
+    files = {f"{folder}/{name}" for folder in folders for name in os.listdir(ROOT / folder)}
+    assert {name.partition("/")[2] for name in files} <= names
     licences = {name.partition(".dist-info/licenses/")[2] for name in names if ".dist-info/licenses/" in name}
-    texts = {f"plugins/ganzoo_data/files/{name}" for name in os.listdir(ROOT / "plugins/ganzoo_data/files")}
-    assert licences == {"LICENSE", *(name for name in texts if Path(name).name.startswith(("LICENSE-", "CREDITS-")))}
+    assert licences == {"LICENSE", *(name for name in files if Path(name).name.startswith(("LICENSE-", "CREDITS-")))}
 
 
 def test_the_wheel_has_every_module_and_no_litter(wheel: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ganzoo.registry import Registry
     from ganzoo_evaluation.evaluate import How
     from ganzoo_evaluation.results import Report
+    from ganzoo_evaluation.session import Session
 
 RUNS = Path("runs")
 RULE = re.compile(r"\s*([\w.:@\[\],-]+?)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
@@ -134,10 +135,16 @@ def evaluate(
     try:
         if doctor_:
             return _doctor(registry, group, how, targets, real, as_json)
-        report, folder = _run(registry, group, how, targets, real, compare, seeds, save_stats)
+        report, session = _run(registry, group, how, targets, real, compare, seeds)
     finally:
         distributed.leave()
-    return _deliver(registry, report, folder, html, markdown, as_json, parsed) if group.first else 0
+    if not group.first:
+        return 0
+    code = _deliver(registry, report, session.folder, html, markdown, as_json, parsed)
+    if save_stats is not None:
+        save_stats.parent.mkdir(parents=True, exist_ok=True)
+        session.save_statistics(report, save_stats)
+    return code
 
 
 def _doctor(registry: Registry, group: Group, how: How, targets: Sequence[str], real: str | None, as_json: bool) -> int:
@@ -162,9 +169,8 @@ def _run(
     real: str | None,
     compare: str | None,
     seeds: int,
-    save_stats: Path | None,
-) -> tuple[Report, Path | None]:
-    """The report and the folder that it belongs into (None: nowhere in particular)."""
+) -> tuple[Report, Session]:
+    """The report, and the session that it is of."""
     from ganzoo.cli.progress import loading
     from ganzoo_evaluation import session
 
@@ -183,10 +189,7 @@ def _run(
         with loading() as progress:
             opened.progress = progress
             report = opened.report(_command(), started)
-    if save_stats is not None and group.first:
-        save_stats.parent.mkdir(parents=True, exist_ok=True)
-        opened.save_statistics(report, save_stats)
-    return report, opened.folder
+    return report, opened
 
 
 def _deliver(

@@ -89,6 +89,8 @@ class Subject:
     facts: dict[str, str] = field(default_factory=dict)
     pairs: bool = False
     """Whether its blocks have the truth beside them."""
+    variant: bool = False
+    """Whether it is the subject before it with other weights or another prior."""
 
 
 class Reference:
@@ -207,7 +209,8 @@ class Evaluation:
         self._real: dict[str, Measured] = {}
 
     def _open(self, name: str) -> Network:
-        how = self.how
+        how, preset = self.how, self.how.preset
+        theirs = preset is not None and name in (preset.network, *preset.networks.values())
         return open_network(
             self.registry,
             NetworkRequest(
@@ -215,7 +218,7 @@ class Evaluation:
                 weights=how.weights,
                 device=self.group.device,
                 precision=how.precision,
-                resize=how.resize or (how.preset.resize if how.preset and name == how.preset.network else ""),
+                resize=how.resize or (preset.resize if preset is not None and theirs else ""),
                 download=how.download,
                 progress=self.progress,
             ),
@@ -310,10 +313,13 @@ class Evaluation:
             count=subject.pictures.count,
             samples=first_pictures(subject.pictures, SHOWN),
             facts=subject.facts,
+            variant=subject.variant,
             measured=measured,
         )
         kept: dict[str, dict[tuple[Any, ...], Any]] = {name: {} for name in measured}
         for wanted in self.metrics:
+            if subject.variant and not wanted.card.needs:
+                continue  # a fact of the model, which stands in the row that it is a variant of
             network = self._network(wanted)
             row.estimates[wanted.card.name] = self._ask(wanted, subject, measured[network], kept[network])
         return row
@@ -380,7 +386,8 @@ class Evaluation:
                 report.misses[metric] = seen[1]
                 if not seen[0]:
                     report.blind[metric] = f"it does not tell {_and(seen[1])} from real held-out pictures here"
-        for first, second in ((report.models[0], other) for other in report.models[1:]):
+        models = [row for row in report.models if not row.variant]
+        for first, second in ((models[0], other) for other in models[1:]):
             found = (
                 verdict(first, second, wanted.card, self._network(wanted), self.real(self._network(wanted)))
                 for wanted in self.metrics

@@ -50,7 +50,8 @@ class StageDistance(nn.Module):
 
     `stages` gives the activations at several depths, each (n, channels, h, w). `heads`, where there are any, weigh the
     channels of each depth, and the depths are added; without, the channels are added and the depths averaged.
-    Differentiable in both pictures; `name` says what it is (`network` the part in brackets), `sha256` hashes the weights of a file from outside.
+    Differentiable in both pictures; `name` says what it is (`network` the part in brackets), `sha256` hashes the
+    weights of a file from outside.
     """
 
     def __init__(

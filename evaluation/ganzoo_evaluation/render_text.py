@@ -51,7 +51,7 @@ def print_report(report: Report, console: Console) -> None:
     _print_lines(console, [f"[{number}] {text}" for number, text in enumerate(notes.texts, 1)], style="dim")
     told = [f"{row.name}: {row.explanation}" for row in report.controls if row.explanation]
     _print_section(console, "Controls", told, style="dim")
-    _print_section(console, "Verdicts", [verdict.text for verdict in report.verdicts])
+    _print_section(console, "Verdicts", verdict_lines(report))
     _print_section(console, "Remarks", report.remarks)
     _print_section(console, "Summary", report.summary, style="bold")
 

@@ -46,6 +46,8 @@ class Row:
     samples: NDArray[np.uint8] | None = None
     facts: dict[str, str] = field(default_factory=dict)
     explanation: str = ""
+    variant: bool = False
+    """Whether it is another row's model once more, with other weights or another prior: it competes with nobody."""
     measured: dict[str, Measured] = field(default_factory=dict, repr=False)
     """What was collected of it, by feature network."""
 
@@ -160,8 +162,12 @@ class Report:
 
     def best(self, metric: str) -> list[str]:
         """Names of the model rows that no other is better than by more than two standard errors; empty for facts and
-        where fewer than two may be compared."""
-        rows = [r for r in self.models if self.standing(r, metric) and r.estimates[metric].value is not None]
+        where fewer than two may be compared. Variants do not take part."""
+        rows = [
+            row
+            for row in self.models
+            if not row.variant and self.standing(row, metric) and row.estimates[metric].value is not None
+        ]
         column = self.heading(metric)
         if len(rows) < 2 or column is None or not column.better or metric in self.blind:
             return []

@@ -367,7 +367,15 @@ def subjects_of_run(
             facts = facts_of_run(registry, run, weights) | ({"prior": PLAIN} if plain else {})
             pictures = ModelPictures(model, name, count, seed=seed, truncation=truncation, labels=wanted, plain=plain)
             subjects.append(
-                Subject(name=name, kind="model", pictures=pictures, model=model, weights=weights, facts=facts)
+                Subject(
+                    name=name,
+                    kind="model",
+                    pictures=pictures,
+                    model=model,
+                    weights=weights,
+                    facts=facts,
+                    variant=plain or weights != "final",
+                )
             )
     return subjects
 

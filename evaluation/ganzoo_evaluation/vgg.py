@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ganzoo_evaluation.backbone import Backbone, Published, load_strictly, published_weights
 from ganzoo_evaluation.base import NetworkRequest
-from ganzoo_evaluation.resize import choose, clean
+from ganzoo_evaluation.resize import RESIZERS, choose
 
 NAME = "vgg16"
 PUBLISHED = Published(
@@ -80,13 +80,13 @@ def load(request: NetworkRequest) -> Backbone:
     Raises:
         UserError: the file is not there, cannot be downloaded, is not the published one, or holds another network.
     """
-    resize = choose(request.resize, ("clean",), NAME)
+    resize = choose(request.resize, ("clean", "legacy-tf"), NAME)
     weights = published_weights(PUBLISHED, request)
     body = Body()
     load_strictly(body, weights.tensors, weights.path, NAME)
     return Backbone(
         body,
-        lambda pictures: normalise(clean(pictures, SIZE) / 255),
+        lambda pictures: normalise(RESIZERS[resize](pictures, SIZE) / 255),
         name=weights.name,
         request=request,
         sha256=weights.sha256,
