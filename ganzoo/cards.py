@@ -99,7 +99,8 @@ class Metric:
     `compute` names its function `(Comparison) -> Value`; `better` is `"lower"`, `"higher"` or `""` (a fact that ranks
     nobody). `needs` names the collectors (`"module:Class"`) whose findings it reads; `network` says that it looks
     through a feature network, whose name then stands in the result's (`kid[efflite0]`). `tasks` are the tasks that it
-    makes sense for, empty: all. `group` is the heading that it stands under (`"quality"`, `"coverage"`, ...). `version`
+    makes sense for, empty: all. `group` is the heading that it stands under (`"quality"`, `"coverage"`, ...). `catches`
+    are the control rows (`ganzoo_evaluation.controls`) that it must tell from real pictures, or it is blind. `version`
     grows when its numbers change.
     """
 
@@ -113,6 +114,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     network: bool = True
     group: str = "quality"
+    catches: tuple[str, ...] = ("blurred", "one picture", "Gaussian pixels")
     version: int = 1
 
 

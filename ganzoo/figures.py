@@ -12,5 +12,7 @@ def with_error(value: float, error: float | None) -> str:
         return str(value)
     if error is None or not 1e-5 * abs(value) < error < math.inf:
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
-    digits = max(0, min(8, 1 - math.floor(math.log10(error))))
+    digits = max(0, min(6, 1 - math.floor(math.log10(error))))
+    if round(error, digits) == 0:
+        return f"{value:.4g}"
     return f"{value:,.{digits}f} ± {error:,.{digits}f}"

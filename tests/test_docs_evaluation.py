@@ -26,8 +26,8 @@ from torch.nn.functional import avg_pool2d
 from ganzoo.cli import zoo
 from ganzoo.registry import Registry
 from ganzoo_data import embedded
+from ganzoo_evaluation.asking import How, wanted_metrics
 from ganzoo_evaluation.base import Block, Plan
-from ganzoo_evaluation.evaluate import How, wanted_metrics
 from ganzoo_evaluation.networks import card_of
 from ganzoo_evaluation.presets import PRESETS
 

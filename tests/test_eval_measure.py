@@ -24,6 +24,7 @@ from test_processes import free_port
 
 from ganzoo.cli import main
 from ganzoo.data.base import ArrayData, DataSpec, Field
+from ganzoo.engine.distributed import join
 from ganzoo.errors import GanzooWarning, UserError
 from ganzoo.registry import Registry
 from ganzoo_evaluation import cache
@@ -40,6 +41,8 @@ from ganzoo_evaluation.statistics_files import open_statistics, read_statistics,
 COUNT = 130
 METRICS = ("--metrics", "fd,kid,precision,sharpness", "-n", str(COUNT), "--features", "fashionnet")
 Ask = Callable[..., Answer]
+
+ALONE = join("cpu")
 
 
 @dataclass(frozen=True)
@@ -313,12 +316,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_kept_is_found_without_measuring(own_cache: Path, network: Any) -> None:
     kinds = [Moments, Features]
-    made = cache.kept("key", kinds, lambda: measure(noise(70), network, kinds), network=network)
+    made = cache.kept("key", kinds, lambda: measure(noise(70), network, kinds), network=network, group=ALONE)
 
     def never() -> Measured:
         raise AssertionError("measured again")
 
-    found = cache.kept("key", kinds, never, network=network)
+    found = cache.kept("key", kinds, never, network=network, group=ALONE)
     assert (found.name, found.count, found.network) == ("noise", 70, network)
     assert np.array_equal(found[Features].values, made[Features].values)
     assert np.array_equal(found[Moments].covariance, made[Moments].covariance)
@@ -349,19 +352,23 @@ def test_what_was_not_used_for_the_longest_goes_first(
     own_cache: Path, network: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, key in enumerate(("old", "middle", "new")):
-        cache.kept(key, [Features], lambda: measure(noise(10), network, [Features]), network=network)
+        cache.kept(key, [Features], lambda: measure(noise(10), network, [Features]), network=network, group=ALONE)
         os.utime(own_cache / f"{key}.npz", (number, number))
-    cache.kept("old", [Features], lambda: measure(noise(10), network, [Features]), network=network)  # used now
+    cache.kept(
+        "old", [Features], lambda: measure(noise(10), network, [Features]), network=network, group=ALONE
+    )  # used now
     size = (own_cache / "old.npz").stat().st_size
     monkeypatch.setattr(cache, "LIMIT", 3 * size + 10)
-    cache.kept("another", [Features], lambda: measure(noise(10), network, [Features]), network=network)
+    cache.kept("another", [Features], lambda: measure(noise(10), network, [Features]), network=network, group=ALONE)
     assert sorted(path.name for path in own_cache.iterdir()) == ["another.npz", "new.npz", "old.npz"]
 
 
 def test_a_collector_that_changed_its_arrays_is_measured_again(own_cache: Path, network: Any) -> None:
-    cache.kept("key", [Moments], lambda: measure(noise(10), network, [Moments]), network=network)
+    cache.kept("key", [Moments], lambda: measure(noise(10), network, [Moments]), network=network, group=ALONE)
     with pytest.warns(GanzooWarning, match="damaged"):
-        found = cache.kept("key", [Features], lambda: measure(noise(10), network, [Features]), network=network)
+        found = cache.kept(
+            "key", [Features], lambda: measure(noise(10), network, [Features]), network=network, group=ALONE
+        )
     assert found[Features].values.shape == (10, network.dimensions)
 
 

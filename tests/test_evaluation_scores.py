@@ -80,7 +80,8 @@ def test_the_score_is_that_of_the_usual_code() -> None:
     found = inception_score.compute(comparison(predictions(logits)))
     expected = by_definition(logits)
     assert found.value == pytest.approx(np.mean(expected), rel=1e-12)
-    assert found.error == pytest.approx(np.std(expected), rel=1e-9)
+    assert found.details["deviation"] == pytest.approx(np.std(expected), rel=1e-9)
+    assert found.error == pytest.approx(np.std(expected) / np.sqrt(len(expected)), rel=1e-9)
     assert found.protocol["splits"] == 10
 
 

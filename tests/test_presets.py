@@ -16,8 +16,8 @@ from ganzoo.cards import resolve
 from ganzoo.errors import UserError
 from ganzoo.registry import Registry
 from ganzoo_evaluation import frechet, inception_score, kernel, neighbours
+from ganzoo_evaluation.asking import How, wanted_metrics
 from ganzoo_evaluation.base import Array, Block, Comparison, Measured, Plan
-from ganzoo_evaluation.evaluate import How, wanted_metrics
 from ganzoo_evaluation.features import Features
 from ganzoo_evaluation.frechet import Gaussian
 from ganzoo_evaluation.inception_score import Predictions
@@ -187,7 +187,9 @@ def test_split_size_cuts_the_set_in_order_and_keeps_a_smaller_last_part(count: i
     expected = scores_in_order(logits, size)
     found = inception_score.compute(c)
     assert found.value == pytest.approx(np.mean(expected), rel=1e-9)
-    assert found.error == (pytest.approx(np.std(expected), rel=1e-6) if len(expected) > 1 else None)
+    assert found.details["deviation"] == pytest.approx(np.std(expected), rel=1e-6)
+    spread = np.std(expected) / np.sqrt(len(expected))
+    assert found.error == (pytest.approx(spread, rel=1e-6) if len(expected) > 1 else None)
     assert found.protocol["split_size"] == size
 
 

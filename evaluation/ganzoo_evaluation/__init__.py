@@ -47,6 +47,7 @@ def ganzoo_metrics() -> list[Metric]:
             tasks=("class-conditional",),
             needs=(FEATURES,),
             group="classes",
+            catches=("blurred",),
         ),
         Metric(
             name="is",
@@ -61,8 +62,7 @@ def ganzoo_metrics() -> list[Metric]:
         Metric(
             name="kid",
             title="Kernel distance",
-            summary="squared maximum mean discrepancy of the features under a cubic kernel, exact and "
-            "unbiased",
+            summary="squared maximum mean discrepancy of the features under a cubic kernel, exact and unbiased",
             paper="Binkowski et al., 2018, arXiv:1801.01401",
             better="lower",
             compute="ganzoo_evaluation.kernel:compute",
@@ -94,6 +94,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="higher",
             compute="ganzoo_evaluation.neighbours:compute_precision",
             needs=(FEATURES,),
+            catches=("blurred", "Gaussian pixels"),
         ),
         Metric(
             name="density",
@@ -103,6 +104,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="higher",
             compute="ganzoo_evaluation.neighbours:compute_density",
             needs=(FEATURES,),
+            catches=("blurred", "Gaussian pixels"),
         ),
         Metric(
             name="recall",
@@ -113,6 +115,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.neighbours:compute_recall",
             needs=(FEATURES,),
             group="coverage",
+            catches=("one picture",),
         ),
         Metric(
             name="coverage",
@@ -123,6 +126,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.neighbours:compute_coverage",
             needs=(FEATURES,),
             group="coverage",
+            catches=("one picture",),
         ),
         Metric(
             name="vendi",
@@ -133,6 +137,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.diversity:compute_vendi",
             needs=(FEATURES,),
             group="coverage",
+            catches=("one picture",),
         ),
         Metric(
             name="class_coverage",
@@ -143,6 +148,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.classes:compute_coverage",
             needs=(FEATURES,),
             group="classes",
+            catches=("one picture",),
         ),
         Metric(
             name="class_accuracy",
@@ -154,6 +160,7 @@ def ganzoo_metrics() -> list[Metric]:
             tasks=("class-conditional",),
             needs=(FEATURES,),
             group="classes",
+            catches=(),
         ),
         Metric(
             name="authpct",
@@ -165,6 +172,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.neighbours:compute_authpct",
             needs=(FEATURES,),
             group="memorisation",
+            catches=("training copies",),
         ),
         Metric(
             name="sharpness",
@@ -187,6 +195,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.sharpness:Sharpness",),
             network=False,
             group="sharpness",
+            catches=("blurred",),
         ),
         Metric(
             name="spectrum",
@@ -198,6 +207,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.sharpness:Sharpness",),
             network=False,
             group="sharpness",
+            catches=("blurred",),
         ),
         Metric(
             name="psnr",

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.distributed as dist
 
 from ganzoo.data.download import cache_dir
+from ganzoo.engine.distributed import Group
 from ganzoo.engine.files import write_atomic
 from ganzoo.errors import GanzooWarning, RunError
 from ganzoo_evaluation.base import Array, Measured, Network
@@ -58,19 +58,19 @@ def kept(
     make: Callable[[], Measured],
     *,
     network: Network | None = None,
-    write: bool = True,
+    group: Group,
 ) -> Measured:
-    """The measured set under `key`, or else `make()`, which is then kept (`write`: on the first process only).
+    """The measured set under `key`, or else `make()`, which is then kept (by the first process of the group).
 
     Processes that share the work measure unless all of them have found it: their caches may differ, and one that
     measures alone would wait for the others for ever.
     """
     path = folder() / f"{key}.npz"
     found = _read(path, kinds, network) if path.is_file() else None
-    if _everywhere(found is not None) and found is not None:
+    if all(group.gather(found is not None)) and found is not None:
         return found
     made = make()
-    if write:
+    if group.first:
         arrays = {
             f"{number}/{name}": array
             for number, kind in enumerate(kinds)
@@ -86,15 +86,6 @@ def kept(
                 stacklevel=2,
             )
     return made
-
-
-def _everywhere(here: bool) -> bool:
-    """Whether it is so in every process."""
-    if not dist.is_initialized():
-        return here
-    votes: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(votes, here)
-    return all(votes)
 
 
 def _write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:

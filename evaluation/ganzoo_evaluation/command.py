@@ -23,7 +23,7 @@ from ganzoo.registry import get_registry
 if TYPE_CHECKING:
     from ganzoo.engine.distributed import Group
     from ganzoo.registry import Registry
-    from ganzoo_evaluation.evaluate import How
+    from ganzoo_evaluation.asking import How
     from ganzoo_evaluation.results import Report
     from ganzoo_evaluation.session import Session
 
@@ -105,7 +105,7 @@ def evaluate(
     parsed = _rules(registry, rules)
     _check_words(targets, compare, seeds, doctor_)
     _check_outputs({"--html": html, "--markdown": markdown, "--save-stats": save_stats})
-    from ganzoo_evaluation.evaluate import How, wanted_metrics
+    from ganzoo_evaluation.asking import How, wanted_metrics
     from ganzoo_evaluation.presets import find_preset
 
     how = How(

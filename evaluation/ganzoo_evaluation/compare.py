@@ -224,7 +224,7 @@ def summary(report: Report, sides: Sequence[Side]) -> list[str]:
         else:
             lines.append(f"{undecided} ({name} {texts}, {p_text(found.p)}).")
 
-    tell("fd", "{winner} draws the better pictures", "neither draws better pictures than the other")
+    tell("fd", "{winner} draws the better pictures", "Neither draws better pictures than the other")
     sharp = both("sharpness")
     if sharp is not None:
         lines.append(

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ganzoo.cards import Metric
 from ganzoo_evaluation.base import Pictures
 from ganzoo_evaluation.passport import Estimate
 from ganzoo_evaluation.results import Row
@@ -28,7 +29,6 @@ EXPLANATIONS = {
     REPEATED: "one real picture over and over: total mode collapse",
     GAUSSIAN: "draws from the Gaussian with the mean and covariance of the pixels: right colours, no shapes",
 }
-FAILURES = (BLURRED, REPEATED, GAUSSIAN)
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,25 @@ def control_sets(train: DataPictures, held_out: DataPictures | None, count: int,
     yield Control(GAUSSIAN, GaussianPixels(train, GAUSSIAN, count, seed), f"gaussian/{count}/{seed}")
 
 
-def sees(rows: Sequence[Row], metric: str) -> tuple[list[str], list[str]] | None:
-    """Which failures the metric tells from the floor (by more than two standard errors) and which not; None where that
-    cannot be asked: no floor, or a metric without direction."""
-    by_name: Mapping[str, Estimate] = {row.name: row.estimates[metric] for row in rows if metric in row.estimates}
-    floor = by_name.get(HELD_OUT) or by_name.get(COPIES)
-    if floor is None or floor.value is None or not floor.better:
+def sees(rows: Sequence[Row], card: Metric) -> tuple[list[str], list[str]] | None:
+    """Which of the rows that the metric must catch it tells from the floor, by more than two standard errors, and which
+    not; None where that cannot be asked: no floor, or nothing to catch.
+
+    The floor is the row of held-out pictures; where there are fewer of them than of the others, which bends most
+    metrics, it is the training pictures themselves.
+    """
+    by_name: Mapping[str, Estimate] = {row.name: row.estimates[card.name] for row in rows if card.name in row.estimates}
+    caught = [by_name[name] for name in card.catches if name in by_name and by_name[name].value is not None]
+    floor = by_name.get(HELD_OUT)
+    if floor is not None and caught and floor.passport.count != caught[0].passport.count:
+        floor = floor if COPIES in card.catches else by_name.get(COPIES)
+    if floor is None or floor.value is None or not card.better:
         return None
-    suspects = (COPIES,) if floor.group == "memorisation" else FAILURES
     told: list[str] = []
     missed: list[str] = []
-    for name in suspects:
-        found = by_name.get(name)
-        if found is None or found is floor or found.value is None:
-            continue
-        gap = found.value - floor.value if floor.better == "lower" else floor.value - found.value
+    for found in caught:
+        assert found.value is not None
+        gap = found.value - floor.value if card.better == "lower" else floor.value - found.value
         spread = math.hypot(found.error or 0.0, floor.error or 0.0)
-        (told if gap > 2 * spread and gap > 1e-9 else missed).append(name)
-    return (told, missed) if told or missed else None
+        (told if gap > 2 * spread and gap > 1e-9 else missed).append(found.passport.source)
+    return (told, missed) if caught else None

@@ -7,14 +7,10 @@ and every subject in one pass for each network, and asks every metric about ever
 from __future__ import annotations
 
 import datetime
-import hashlib
 import importlib.metadata
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache as cache_once
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 import ganzoo
-from ganzoo.cards import Metric, Task, resolve
+from ganzoo.cards import Metric, resolve
 from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
-from ganzoo.errors import UserError, did_you_mean
 from ganzoo.model import Model
 from ganzoo.registry import Registry
 from ganzoo_evaluation import cache
-from ganzoo_evaluation.aliases import ALIASES
+from ganzoo_evaluation.asking import How, Wanted
 from ganzoo_evaluation.base import (
     BLOCK,
     Comparison,
@@ -43,149 +38,15 @@ from ganzoo_evaluation.base import (
 from ganzoo_evaluation.controls import EXPLANATIONS, HELD_OUT, control_sets, sees
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
 from ganzoo_evaluation.measure import collectors_of, measure
-from ganzoo_evaluation.networks import AUTO, choose_network, open_network
+from ganzoo_evaluation.networks import open_network
 from ganzoo_evaluation.passport import Estimate, Passport, estimate, full_name, missing
-from ganzoo_evaluation.presets import Preset
-from ganzoo_evaluation.results import Kind, Report, Row
-from ganzoo_evaluation.sets import DataPictures, content_hash
+from ganzoo_evaluation.results import Report, Row
+from ganzoo_evaluation.sets import content_hash
 from ganzoo_evaluation.significance import verdict
-from ganzoo_evaluation.statistics_files import read_statistics
+from ganzoo_evaluation.subjects import Reference, Subject
 
 SHOWN = 64
 """Pictures of a row that are kept for the report."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class How:
-    """How to measure. `metrics` empty: the task's. `count` None: as many as there are held-out pictures, up to 10,000.
-
-    `features` names the network of metrics that do not say theirs (`kid[efflite0]`); `weights` is its file; `download`
-    permits the network; `controls` adds the control rows.
-    """
-
-    metrics: tuple[str, ...] = ()
-    features: str = AUTO
-    weights: Path | None = None
-    count: int | None = None
-    seed: int = 0
-    truncation: float | None = None
-    precision: str = "fp32"
-    resize: str = ""
-    preset: Preset | None = None
-    controls: bool = True
-    download: bool = True
-    crop: int = 0
-
-
-@dataclass(kw_only=True)
-class Subject:
-    """What is to be measured: a set of pictures and who made it."""
-
-    name: str
-    kind: Kind
-    pictures: Pictures
-    model: Model | None = None
-    weights: str = ""
-    facts: dict[str, str] = field(default_factory=dict)
-    pairs: bool = False
-    """Whether its blocks have the truth beside them."""
-    variant: bool = False
-    """Whether it is the subject before it with other weights or another prior."""
-
-
-class Reference:
-    """Real pictures: the whole training set by custom, and pictures that were held out, where there are any."""
-
-    def __init__(
-        self,
-        name: str,
-        train: DataPictures | None,
-        held_out: DataPictures | None = None,
-        *,
-        trained_on: bool = True,
-        statistics: Path | None = None,
-    ) -> None:
-        """`trained_on`: whether the subjects were trained on it (then memorising can be told). `statistics`: a file of
-        mean and covariance in place of pictures."""
-        self.name, self.train, self.held_out = name, train, held_out
-        self.trained_on = trained_on and train is not None
-        self._file = read_statistics(statistics) if statistics else None
-        self._statistics = statistics
-
-    @cached_property
-    def content(self) -> str:
-        """Hash of the pixels (or of the file of statistics)."""
-        if self.train is None:
-            assert self._statistics is not None
-            return hashlib.sha256(self._statistics.read_bytes()).hexdigest()
-        return content_hash(self.train)
-
-    @property
-    def count(self) -> int:
-        """Pictures in it; 0 where a file of statistics does not say."""
-        return self.train.count if self.train is not None else (self._file.count if self._file else 0)
-
-    def measured(self) -> Measured:
-        """What a file of statistics holds."""
-        assert self._file is not None
-        return Measured(name=self.name, count=self._file.count, collected={Gaussian: self._file})
-
-    @property
-    def data_names(self) -> set[str]:
-        """The data set's name, for the choice of a network."""
-        return {self.train.data.spec.name} if self.train is not None else set()
-
-    @property
-    def sentence(self) -> str:
-        """What it is, in words."""
-        if self.train is None:
-            return f"the statistics in {self.name}" + (f" ({self.count:,} pictures)" if self.count else "")
-        held = f"; {self.held_out.count:,} held-out pictures are the floor" if self.held_out is not None else ""
-        return f"{self.count:,} pictures of {self.name} (content {self.content[:12]}){held}"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A metric and the name of the network that it is to look through (empty: none)."""
-
-    card: Metric
-    network: str
-
-
-def wanted_metrics(registry: Registry, task: Task | None, how: How, data: set[str]) -> list[Wanted]:
-    """The metrics of a request (`fd`, `kid[efflite0]`, `fid`), or those of the task, with their networks.
-
-    Raises:
-        UserError: one line for each that is not known.
-    """
-    names = how.metrics or (how.preset.metrics if how.preset else ()) or (task.metrics if task else ())
-    default = how.preset.network if how.preset and how.features == AUTO else how.features
-    mistakes: list[str] = []
-    found: list[Wanted] = []
-    for name in names:
-        base, _, network = name.partition("[")
-        network = network.removesuffix("]")
-        base, network = ALIASES.get(base, (base, network)) if not network else (base, network)
-        if base not in registry.metrics:
-            known = [*registry.metrics, *ALIASES]
-            mistakes.append(
-                f"--metrics {name}: no such metric{did_you_mean(base, known)}; there are {', '.join(known)}"
-            )
-            continue
-        card = registry.metrics[base]
-        if card.network and not network:
-            network = how.preset.networks.get(base, default) if how.preset else default
-            network = choose_network(registry, data) if network == AUTO else network
-        wanted = Wanted(card, network if card.network else "")
-        if any(other.card.name == card.name for other in found):
-            mistakes.append(f"--metrics {name}: {card.name} is there twice; evaluate twice for two networks")
-            continue
-        found.append(wanted)
-    if mistakes:
-        raise UserError(*mistakes)
-    if not found:
-        raise UserError("no metrics: name some with --metrics fd,kid (`ganzoo eval --list` shows them all)")
-    return found
 
 
 class Evaluation:
@@ -254,9 +115,7 @@ class Evaluation:
         kinds = self._kinds(network, self.registry.metrics.values())
         opened = self.networks[network]
         key = cache.key_of(content, opened, kinds, what=what, seed=self.how.seed)
-        return cache.kept(
-            key, kinds, lambda: self._measure(pictures, network, kinds), network=opened, write=self.group.first
-        )
+        return cache.kept(key, kinds, lambda: self._measure(pictures, network, kinds), network=opened, group=self.group)
 
     def real(self, network: str) -> Measured:
         """The reference as that network sees it, with the root of its covariance."""
@@ -276,7 +135,7 @@ class Evaluation:
                 [Gaussian],
                 lambda: Measured(name=real.name, count=real.count, collected={Gaussian: gaussian_of(real)}),
                 network=opened,
-                write=self.group.first,
+                group=self.group,
             )
             real.collected[Gaussian] = root.collected[Gaussian]
         return real
@@ -380,12 +239,12 @@ class Evaluation:
             seconds=time.monotonic() - started,
             software=dict(software()),
         )
-        for metric in columns:
-            seen = sees(report.rows, metric)
+        for wanted in self.metrics:
+            seen = sees(report.rows, wanted.card)
             if seen is not None and seen[1]:
-                report.misses[metric] = seen[1]
+                report.misses[wanted.card.name] = seen[1]
                 if not seen[0]:
-                    report.blind[metric] = f"it does not tell {_and(seen[1])} from real held-out pictures here"
+                    report.blind[wanted.card.name] = f"it does not tell {_and(seen[1])} from real pictures"
         models = [row for row in report.models if not row.variant]
         for first, second in ((models[0], other) for other in models[1:]):
             found = (
@@ -426,6 +285,11 @@ class Evaluation:
             "comparable and stand in parentheses"
             for row in report.controls
             if row.count != self.count
+        ]
+        remarks += [
+            f"{found.name} does not tell {_and(missed)} from real pictures here"
+            for metric, missed in report.misses.items()
+            if metric not in report.blind and (found := report.heading(metric)) is not None
         ]
         return remarks
 

@@ -17,7 +17,7 @@ from ganzoo.model import Model
 from ganzoo.pictures import to_bytes
 from ganzoo.runs import METRICS, Run
 from ganzoo_evaluation.base import Value
-from ganzoo_evaluation.evaluate import Evaluation, Subject
+from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.paired import psnr, ssim
 from ganzoo_evaluation.panels import first_block, rows_panel
 from ganzoo_evaluation.passport import Estimate, estimate
@@ -25,6 +25,7 @@ from ganzoo_evaluation.perceptual import embedded_distance
 from ganzoo_evaluation.projection import project
 from ganzoo_evaluation.results import Panel, Row
 from ganzoo_evaluation.sets import DataPictures, Reconstructions, choose
+from ganzoo_evaluation.subjects import Subject
 from ganzoo_evaluation.targets import RunTarget, summary_of
 
 PROJECTED = 64

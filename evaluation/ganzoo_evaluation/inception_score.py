@@ -7,6 +7,7 @@ has fewer pictures, which lowers the score, so the number of pictures belongs to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
@@ -115,8 +116,8 @@ def _scores(counts: torch.Tensor, sums: torch.Tensor, negentropy: torch.Tensor) 
 
 
 def compute(c: Comparison) -> Value:
-    """Mean of the ten scores. The error is their standard deviation, as the literature writes it after the
-    plus-minus sign: the spread of a tenth of the pictures, about three times the standard error of the mean.
+    """Mean of the ten scores, with its standard error. The literature writes the deviation of the scores themselves
+    after the plus-minus sign, about three times as much: that is in the details.
 
     The option `split_size` cuts the set in order after so many pictures instead, as the evaluator of guided diffusion
     does (Dhariwal and Nichol 2021), whose last part may be smaller; one part has no deviation.
@@ -133,8 +134,10 @@ def compute(c: Comparison) -> Value:
         protocol = {"splits": SPLITS}
         if len(scores) < SPLITS:
             raise NotApplicable(f"needs {SPLITS} pictures or more")
+    deviation = float(scores.std())
     return Value(
         value=float(scores.mean()),
-        error=float(scores.std()) if len(scores) > 1 else None,
-        protocol={**protocol, "error": "deviation of a split (ddof 0)", "classes": predictions.classes},
+        error=deviation / math.sqrt(len(scores)) if len(scores) > 1 else None,
+        protocol={**protocol, "classes": predictions.classes},
+        details={"deviation": deviation},
     )

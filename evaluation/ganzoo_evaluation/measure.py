@@ -8,8 +8,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import torch.distributed as dist
-
 from ganzoo.cards import Metric, resolve
 from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
@@ -94,8 +92,7 @@ def share(count: int, group: Group | None) -> tuple[int, int]:
 
 def _merged(collected: dict[type[Any], Any], group: Group) -> dict[type[Any], Any]:
     """The collectors of all processes in one, by rank, so that every process adds up in the same order."""
-    everyone: list[Any] = [None] * group.world
-    dist.all_gather_object(everyone, [collector.arrays() for collector in collected.values()])
+    everyone = group.gather([collector.arrays() for collector in collected.values()])
     result = {}
     for place, kind in enumerate(collected):
         parts = [kind.from_arrays(arrays[place]) for arrays in everyone]

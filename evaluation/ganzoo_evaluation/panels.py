@@ -14,10 +14,11 @@ from torch.nn.functional import interpolate
 
 from ganzoo.pictures import grid
 from ganzoo_evaluation.base import BLOCK, Pictures
-from ganzoo_evaluation.evaluate import Evaluation, Subject, pictures_at
+from ganzoo_evaluation.evaluate import Evaluation, pictures_at
 from ganzoo_evaluation.features import Features
 from ganzoo_evaluation.neighbours import nearest
 from ganzoo_evaluation.results import Panel, Row
+from ganzoo_evaluation.subjects import Subject
 
 Bytes = NDArray[np.uint8]
 CLOSEST = 12

@@ -11,14 +11,16 @@ from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
 from ganzoo.errors import UserError
 from ganzoo.registry import Registry
+from ganzoo_evaluation.asking import How, wanted_metrics
 from ganzoo_evaluation.base import Pictures
-from ganzoo_evaluation.evaluate import Evaluation, How, Reference, Subject, first_pictures, wanted_metrics
+from ganzoo_evaluation.evaluate import Evaluation, first_pictures
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
 from ganzoo_evaluation.moments import Moments
 from ganzoo_evaluation.networks import AUTO
 from ganzoo_evaluation.panels import neighbours_panel
 from ganzoo_evaluation.results import Report, Row
 from ganzoo_evaluation.statistics_files import open_statistics, write_statistics
+from ganzoo_evaluation.subjects import Reference, Subject
 from ganzoo_evaluation.targets import (
     FolderTarget,
     RunTarget,

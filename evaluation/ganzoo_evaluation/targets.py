@@ -25,9 +25,9 @@ from ganzoo.registry import Registry
 from ganzoo.runs import BEST, CONFIG, SAMPLES, SUMMARY, Run, find_folder, list_runs, load_model, open_run
 from ganzoo.training import Job
 from ganzoo_evaluation.base import Pictures
-from ganzoo_evaluation.evaluate import Reference, Subject
 from ganzoo_evaluation.sets import DataPictures, FilePictures, ModelPictures, all_labels, contents_of, labels_like
 from ganzoo_evaluation.statistics_files import SUFFIX
+from ganzoo_evaluation.subjects import Reference, Subject
 
 MOST = 10_000
 """Pictures that are generated when nobody says how many and there are as many held-out ones."""

@@ -11,8 +11,10 @@ from ganzoo.model import Model
 from ganzoo.registry import Registry
 from ganzoo.runs import Run
 from ganzoo.training import Job
-from ganzoo_evaluation.evaluate import Evaluation, How, Reference, Subject, wanted_metrics
+from ganzoo_evaluation.asking import How, wanted_metrics
+from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.sets import DataPictures, ModelPictures, all_labels, labels_like
+from ganzoo_evaluation.subjects import Reference, Subject
 
 HEADLINES = ("fd", "kid")
 """The metrics that may say which weights are the best: the Frechet distance where there are enough pictures for its

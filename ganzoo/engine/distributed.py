@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 
 from ganzoo.engine.launch import LOST
 from ganzoo.errors import GanzooError, UserError
+
+T = TypeVar("T")
 
 
 class LostProcess(GanzooError):
@@ -100,6 +103,15 @@ class Group:
             dist.broadcast(payload, src=0)
         return bytes(payload.tolist()).rstrip(b"\0").decode()
 
+    def gather(self, value: T) -> list[T]:
+        """What every process gives (arrays, plain values), by rank; on every process."""
+        if self.world == 1:
+            return [value]
+        everyone: list[Any] = [None] * self.world
+        with _together():
+            dist.all_gather_object(everyone, value)
+        return everyone
+
     def barrier(self) -> None:
         """Wait for all."""
         if self.world > 1:
@@ -150,7 +162,10 @@ def _device(name: str, local: int) -> torch.device:
     kind = name.partition(":")[0]
     if kind == "cuda":
         count = torch.cuda.device_count()
-        index = int(name.partition(":")[2] or local)
+        number = name.partition(":")[2] or str(local)
+        if not number.isdigit():
+            raise UserError(f"--device {name}: expected cuda or cuda:N, such as cuda:0")
+        index = int(number)
         if index >= count:
             raise UserError(f"--device {name}: found {count} CUDA device(s); use --device cpu or see `ganzoo doctor`")
         torch.cuda.set_device(index)
