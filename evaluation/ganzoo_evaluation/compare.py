@@ -169,17 +169,22 @@ def _curves(sides: Sequence[Side]) -> list[Curve]:
                 x_label="thousand pictures seen",
                 y_label=name,
                 series=tuple(lines),
-                caption="measured on the way with the averaged weights; the band is one standard error",
+                caption="measured on the way, with the averaged weights",
             )
         )
+    logs = [(side, name) for side in sides for name in norms_of(side.run) if not name.startswith("penalty")]
     norms = []
-    for side in sides:
-        log = lines_of(side.run.folder / METRICS)
-        for name in norms_of(side.run):
-            if name.startswith("penalty"):
-                continue
-            x, y = zip(*((line["kimg"], line[name]) for line in log if name in line), strict=True)
-            norms.append(Series(name=f"{side.row.name}, {name.removesuffix('/gradient_norm')}", x=x, y=y))
+    for side, name in logs:
+        phase = name.removesuffix("/gradient_norm")
+        shared = sum(other == name for _, other in logs) > 1
+        log = [line for line in lines_of(side.run.folder / METRICS) if name in line]
+        norms.append(
+            Series(
+                name=f"{phase} of {side.row.name}" if shared else phase,
+                x=tuple(line["kimg"] for line in log),
+                y=tuple(line[name] for line in log),
+            )
+        )
     if norms:
         curves.append(
             Curve(

@@ -143,7 +143,8 @@ class _Page:
         values = [_value(cell(report, row, metric, self.notes)) for row in report.models]
         shown = [mark for place, row in enumerate(report.models) if (mark := self._mark(row, metric, place))]
         controls = [mark for row in report.controls if (mark := self._mark(row, metric))]
-        chart = dots(shown, controls, better=heading.better) if shown else ""
+        width = 300 if len(report.models) < 4 else 200  # so that four models fit beside it on a usual screen
+        chart = dots(shown, controls, better=heading.better, width=width) if shown else ""
         kind = "" if number is None else ' class="blind"'
         return f'<tr{kind}>{label}{"".join(values)}<td class="chart">{chart}</td></tr>\n'
 
@@ -340,8 +341,10 @@ def _list(lines: Iterable[str], kind: str = "") -> str:
 def _said(report: Report, verdict: Verdict) -> str:
     """A verdict under the heading of its winner, who need not be named again."""
     heading = report.heading(verdict.metric)
-    if not verdict.winner or heading is None:
+    if heading is None:
         return _unbroken(verdict.text)
+    if not verdict.winner:
+        return _unbroken(f"{heading.title}: {verdict.text}")
     p = "p < 0.001" if verdict.p < 0.001 else f"p = {verdict.p:.2g}"
     return _unbroken(f"{heading.title}, by {with_error(abs(verdict.difference), verdict.error)} ({p})")
 
