@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Answer
+from forks import PATIENCE, Driver, the_driver
 
 from ganzoo.cards import Task
 from ganzoo.errors import UserError
@@ -29,6 +32,11 @@ SMALL = tuple(
     for word in ("--set", one)
 )
 FEW = ("-n", "128", "--metrics", "fd,kid,sharpness,coverage,authpct,parameters")
+
+
+@pytest.fixture
+def driver() -> Driver:
+    return the_driver()
 
 
 @pytest.fixture
@@ -94,6 +102,25 @@ def test_what_was_stopped_goes_on_and_a_changed_job_is_trained_anew(here: Call, 
     assert here("train", "dcgan", *TINY, *SMALL, "--set", "seed=1").code == 0
     assert here("eval", "runs/dcgan-fashion-2", "--compare", "vae", *FEW).code == 0
     assert open_run(Path("runs/vae-fashion-2"), get_registry()).settings.seed == 1
+
+
+def test_ctrl_c_while_the_other_side_trains_saves_and_the_same_command_goes_on(driver: Driver, tmp_path: Path) -> None:
+    """The GAN's own steps are few; those of the yardstick are made to take long enough to be interrupted."""
+    words = ("--steps", "400", "--set", "log_every=1", *SMALL[:6], "--set", "samples=4", "--set", "eval_every=0")
+    assert driver.run("train", "vanilla", "--set", "size=28", *words[:4], "--set", "batch=8", cwd=tmp_path).code == 0
+    child = driver.start("eval", "--compare", "vae", *FEW, cwd=tmp_path)
+    log, patience = tmp_path / "runs" / "vae-fashion-1" / "metrics.jsonl", time.monotonic() + PATIENCE
+    while not log.exists() and time.monotonic() < patience:
+        time.sleep(0.02)
+    child.signal(signal.SIGINT)
+    ended = child.wait()
+    assert ended.code == 130, ended
+    assert "was stopped and saved; the same command goes on with it" in ended.err
+    assert json.loads((tmp_path / "runs/vae-fashion-1/summary.json").read_text())["state"] == "stopped"
+    again = driver.run("eval", "--compare", "vae", *FEW, cwd=tmp_path)
+    assert again.code == 0, again
+    assert "from step" in again.out
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["vae-fashion-1", "vanilla-fashion-1"]
 
 
 def test_a_conditional_model_meets_a_conditional_yardstick(here: Call) -> None:

@@ -16,12 +16,20 @@ from ganzoo.cli.progress import loading, reporter_for
 from ganzoo.config import RUNTIME, Settings, facts
 from ganzoo.data.base import Data
 from ganzoo.engine import checkpoint
-from ganzoo.errors import RunError, UserError
+from ganzoo.errors import GanzooError, UserError
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, list_runs, open_run
 from ganzoo.training import Job
 from ganzoo_evaluation.session import Session
 from ganzoo_evaluation.targets import RunTarget, summary_of
+
+
+class Stopped(GanzooError):
+    """A signal stopped the training of the other side, which is saved."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        super().__init__(f"the training of {folder} was stopped and saved; the same command goes on with it")
+        self.exit_code = 128 + number
 
 
 def newest_of_others(architecture: str, root: Path) -> list[str]:
@@ -44,7 +52,7 @@ def trained_alike(
 
     Raises:
         UserError: when it cannot be trained on these data.
-        RunError: when the training was stopped.
+        Stopped: when a signal stopped the training.
     """
     return trained(session, job_alike(session.registry, target, card, seed), target.run, root)
 
@@ -53,7 +61,7 @@ def trained_with_seed(session: Session, target: RunTarget, root: Path, seed: int
     """The target's own job with another seed.
 
     Raises:
-        RunError: when the training was stopped.
+        Stopped: when a signal stopped the training.
     """
     if seed == target.run.settings.seed:
         return target
@@ -65,7 +73,7 @@ def trained(session: Session, job: Job, like: Run, root: Path) -> RunTarget:
 
     Raises:
         UserError: when it cannot be built for these data.
-        RunError: when the training was stopped.
+        Stopped: when a signal stopped the training.
     """
     registry, group = session.registry, session.group
     job = training.pin_precision(job, group.device)
@@ -79,14 +87,14 @@ def trained(session: Session, job: Job, like: Run, root: Path) -> RunTarget:
         made = training.make_run(registry, job, data, None, root).folder if group.first else Path()
         run = open_run(Path(group.broadcast_text(str(made))), registry)
     with training.lock(run.folder) if group.first else nullcontext():
-        stopped = _train(session, run, job, data)
-    if stopped:
-        raise RunError(f"the training of {run.folder} was stopped and saved; the same command goes on with it")
+        number = _train(session, run, job, data)
+    if number is not None:
+        raise Stopped(run.folder, number)
     return RunTarget(run=run, job=job)
 
 
-def _train(session: Session, run: Run, job: Job, data: Data) -> bool:
-    """Train to the end; whether a signal stopped it before."""
+def _train(session: Session, run: Run, job: Job, data: Data) -> int | None:
+    """Train to the end; the signal that stopped it before, if one did."""
     registry, group = session.registry, session.group
     reporter = reporter_for(run, group.first)
     with reporter:
@@ -101,7 +109,7 @@ def _train(session: Session, run: Run, job: Job, data: Data) -> bool:
         reporter.begun(trainer)
         outcome = trainer.run()
         reporter.ended(outcome)
-    return outcome.signal is not None
+    return outcome.signal
 
 
 def spread_over_seeds(
@@ -110,7 +118,7 @@ def spread_over_seeds(
     """Architecture -> standard deviation of the first metric over `seeds` trainings; nothing for one.
 
     Raises:
-        RunError: when a training was stopped.
+        Stopped: when a signal stopped a training.
     """
     if seeds < 2:
         return {}
@@ -137,7 +145,7 @@ def job_alike(registry: Registry, target: RunTarget, card: Architecture, seed: i
     wanted: dict[str, Any] = {
         "size": run.data.size,
         "batch": settings.batch,
-        "steps": settings.steps,
+        "steps": int(summary_of(run).get("step") or settings.steps),
         "fit": settings.fit,
         "flip": settings.flip,
         "seed": settings.seed if seed is None else seed,

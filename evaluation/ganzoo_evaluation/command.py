@@ -204,6 +204,7 @@ def _deliver(
     """Print the report, then write it: what was measured is seen even where nothing can be written."""
     from ganzoo.cli.console import console
     from ganzoo.engine.files import write_text
+    from ganzoo_evaluation.facts import describe_facts
     from ganzoo_evaluation.render_html import html as page_of
     from ganzoo_evaluation.render_text import markdown as markdown_of
     from ganzoo_evaluation.render_text import print_report
@@ -214,7 +215,7 @@ def _deliver(
     else:
         print_report(report, console())
     page = html
-    text = page_of(report, {card.name: card.summary for card in registry.metrics.values()})
+    text = page_of(report, describe_facts() | {card.name: card.summary for card in registry.metrics.values()})
     if folder is not None:
         place = folder / "evaluation"
         try:

@@ -18,7 +18,7 @@ from ganzoo.pictures import to_bytes
 from ganzoo.runs import METRICS, Run
 from ganzoo_evaluation.base import Value
 from ganzoo_evaluation.evaluate import Evaluation
-from ganzoo_evaluation.paired import psnr, ssim
+from ganzoo_evaluation.paired import CAP, psnr, ssim
 from ganzoo_evaluation.panels import first_block, rows_panel
 from ganzoo_evaluation.passport import Estimate, estimate
 from ganzoo_evaluation.perceptual import embedded_distance
@@ -130,8 +130,17 @@ class Side:
 
 
 def _estimate(evaluation: Evaluation, side: Side, name: str, value: Value) -> Estimate:
-    card = FACTS[name]
-    return estimate(card, value, evaluation.passport(card, "", side.subject, value.protocol))
+    card, reference = FACTS[name], evaluation.reference
+    passport = evaluation.passport(card, "", side.subject, value.protocol)
+    if card.group == "reconstruction":  # of held-out pictures, so these belong to what it depends on
+        passport = replace(
+            passport,
+            count=int(value.protocol.get("pictures", evaluation.count)),
+            reference=reference.name,
+            reference_hash=reference.content,
+            reference_count=reference.count,
+        )
+    return estimate(card, value, passport)
 
 
 def stability(evaluation: Evaluation, side: Side, spread: dict[str, float]) -> dict[str, Estimate]:
@@ -154,6 +163,7 @@ def stability(evaluation: Evaluation, side: Side, spread: dict[str, float]) -> d
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The lines of a .jsonl file that can be read; none where there is no file."""
     found = []
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -165,6 +175,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def norms_of(run: Run) -> dict[str, list[float]]:
+    """The gradient norms in a run's log, by their names there (`PHASE/gradient_norm`)."""
     norms: dict[str, list[float]] = {}
     for line in lines_of(run.folder / METRICS):
         for name, value in line.items():
@@ -211,14 +222,10 @@ def reconstructions(evaluation: Evaluation, side: Side) -> dict[str, Estimate]:
     if sample is not None and sample.value is not None:
         again = evaluation.row(subject).estimates["fd"]
         if again.value is not None:
-            values["fd_encode"] = Value(
-                value=again.value, error=again.error, protocol={"network": again.passport.network}
-            )
+            network: dict[str, str | int | float] = {"network": again.passport.network}
+            values["fd_encode"] = Value(value=again.value, error=again.error, protocol=network)
             if pictures.count == evaluation.count:
-                error = math.hypot(again.error or 0.0, sample.error or 0.0)
-                values["prior_gap"] = Value(
-                    value=sample.value - again.value, error=error, protocol={"network": again.passport.network}
-                )
+                values["prior_gap"] = _gap(sample, again, network)
     active = _active_units(side.model, chosen)
     if active is not None:
         values["active_units"] = active
@@ -241,10 +248,10 @@ def plain_prior_gap(evaluation: Evaluation, side: Side, plain: Row) -> Estimate 
 
 
 def _mean_of(values: torch.Tensor, protocol: dict[str, str | int | float]) -> Value:
-    finite = values.double()
+    found = values.double().clamp(max=CAP)
     return Value(
-        value=float(finite.mean()),
-        error=float(finite.std() / len(finite) ** 0.5) if len(finite) > 1 else None,
+        value=float(found.mean()),
+        error=float(found.std() / len(found) ** 0.5) if len(found) > 1 else None,
         protocol=protocol,
     )
 
@@ -297,9 +304,10 @@ def projections(evaluation: Evaluation, sides: Sequence[Side]) -> list[Panel]:
         shown.append(made[:16])
         caption.append(f"what {side.row.name} finds for them")
         if type(side.model).reconstruct is not Model.reconstruct:
-            label = labels if takes else None
+            device = next(side.model.parameters()).device
+            label = labels[:16].to(device) if takes and labels is not None else None
             with torch.inference_mode():
-                again = side.model.reconstruct(floats[:16], None if label is None else label[:16])
+                again = side.model.reconstruct(floats[:16].to(device), label)
             shown.append(to_bytes(again))
             caption.append(f"what its encoder and decoder make of them ({side.row.name})")
     return [rows_panel("Reconstruction", "from above: " + "; ".join(caption), shown)]
