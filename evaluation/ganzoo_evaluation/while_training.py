@@ -19,6 +19,10 @@ from ganzoo_evaluation.subjects import Reference, Subject
 HEADLINES = ("fd", "kid")
 """The metrics that may say which weights are the best: the Frechet distance where there are enough pictures for its
 covariance, else the kernel distance, which small samples do not bias."""
+ENOUGH = 2
+"""Pictures for each dimension of the features from which on a covariance says something."""
+COSTLY = ("fd_inf", "fd_classes")
+"""Left out on the way where pictures are few: then they are mostly chance, and take longer than all others together."""
 
 
 class WhileTraining:
@@ -27,7 +31,10 @@ class WhileTraining:
     def __init__(self, evaluation: Evaluation, run: Run, labels: list[int] | None) -> None:
         self._evaluation, self._run, self._labels = evaluation, run, labels
         dimensions = max((network.dimensions for network in evaluation.networks.values() if network), default=0)
-        metric = HEADLINES[0] if evaluation.count >= 2 * dimensions else HEADLINES[1]
+        enough = evaluation.count >= ENOUGH * dimensions
+        if not enough:
+            evaluation.metrics = [wanted for wanted in evaluation.metrics if wanted.card.name not in COSTLY]
+        metric = HEADLINES[0] if enough else HEADLINES[1]
         card = next(wanted.card for wanted in evaluation.metrics if wanted.card.name == metric)
         network = next(wanted.network for wanted in evaluation.metrics if wanted.card.name == metric)
         self.headline = evaluation.name_of(card, network, evaluation.count)
