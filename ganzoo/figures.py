@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def with_error(value: float, error: float | None) -> str:
@@ -16,3 +17,8 @@ def with_error(value: float, error: float | None) -> str:
     if round(error, digits) == 0:
         return f"{value:.4g}"
     return f"{value:,.{digits}f} ± {error:,.{digits}f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo import training
-from ganzoo.cards import Architecture, resolve
+from ganzoo.cards import Architecture
 from ganzoo.cli.progress import loading, reporter_for
 from ganzoo.config import RUNTIME, Settings, facts
 from ganzoo.data.base import Data
@@ -22,6 +22,7 @@ from ganzoo.runs import CONFIG, Run, list_runs, open_run
 from ganzoo.training import Job
 from ganzoo_evaluation.session import Session
 from ganzoo_evaluation.targets import RunTarget, summary_of
+from ganzoo_evaluation.while_training import make_evaluator
 
 
 class Stopped(GanzooError):
@@ -101,8 +102,7 @@ def _train(session: Session, run: Run, job: Job, data: Data) -> int | None:
         with loading() as progress:
             evaluator = None
             if run.settings.eval_every:
-                make = resolve("ganzoo_evaluation.while_training:make_evaluator")
-                evaluator = make(registry, run, job, data, group, progress)
+                evaluator = make_evaluator(registry, run, job, data, group, progress)
             trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator)
         if any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS)):
             trainer.load_state(checkpoint.load_run(run.folder, False))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -208,8 +207,3 @@ class Comparison:
             self.kept[key] = make()
         found: T = self.kept[key]
         return found
-
-
-def stack(parts: list[Array]) -> Array:
-    """Rows of several arrays in one, without a copy where there is only one."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -21,6 +21,7 @@ import ganzoo
 from ganzoo.cards import Metric, resolve
 from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
+from ganzoo.figures import listed
 from ganzoo.model import Model
 from ganzoo.registry import Registry
 from ganzoo_evaluation import cache
@@ -244,7 +245,7 @@ class Evaluation:
             if seen is not None and seen[1]:
                 report.misses[wanted.card.name] = seen[1]
                 if not seen[0]:
-                    report.blind[wanted.card.name] = f"it does not tell {_and(seen[1])} from real pictures"
+                    report.blind[wanted.card.name] = f"it does not tell {listed(seen[1])} from real pictures"
         models = [row for row in report.models if not row.variant]
         for first, second in ((models[0], other) for other in models[1:]):
             found = (
@@ -271,7 +272,7 @@ class Evaluation:
             if network is not None:
                 sha = network.identity.get("sha256", "")[:12]
                 details = ", ".join(
-                    f"{key} {value}" for key, value in network.identity.items() if key not in ("sha256",) and value
+                    f"{key} {value}" for key, value in network.identity.items() if key != "sha256" and value
                 )
                 parts.append(f"{network.name or name} ({details}; weights {sha})")
         return "; ".join(parts) or "none"
@@ -287,7 +288,7 @@ class Evaluation:
             if row.count != self.count
         ]
         remarks += [
-            f"{found.name} does not tell {_and(missed)} from real pictures here"
+            f"{found.name} does not tell {listed(missed)} from real pictures here"
             for metric, missed in report.misses.items()
             if metric not in report.blind and (found := report.heading(metric)) is not None
         ]
@@ -317,7 +318,3 @@ def software() -> Mapping[str, str]:
         "ganzoo": ganzoo.__version__,
         **{name: importlib.metadata.version(name) for name in ("torch", "numpy", "scipy")},
     }
-
-
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

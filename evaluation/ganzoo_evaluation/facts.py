@@ -19,12 +19,12 @@ from ganzoo.runs import METRICS, Run
 from ganzoo_evaluation.base import Value
 from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.paired import CAP, psnr, ssim
-from ganzoo_evaluation.panels import first_block, rows_panel
+from ganzoo_evaluation.panels import rows_panel
 from ganzoo_evaluation.passport import Estimate, estimate
 from ganzoo_evaluation.perceptual import embedded_distance
 from ganzoo_evaluation.projection import project
 from ganzoo_evaluation.results import Panel, Row
-from ganzoo_evaluation.sets import DataPictures, Reconstructions, choose
+from ganzoo_evaluation.sets import DataPictures, Reconstructions, as_floats, as_levels, choose
 from ganzoo_evaluation.subjects import Subject
 from ganzoo_evaluation.targets import RunTarget, summary_of
 
@@ -264,7 +264,7 @@ def _active_units(model: Model, real: DataPictures) -> Value | None:
     for block in real.blocks(0, real.count):
         label = block.label.to(device) if block.label is not None and "label" in model.takes else None
         with torch.inference_mode():
-            mean, _ = model.encode((block.pictures.float() / 127.5 - 1).to(device), label)
+            mean, _ = model.encode(as_floats(block.pictures).to(device), label)
         means.append(mean.float().cpu())
     spread = torch.cat(means).var(0)
     return Value(
@@ -279,10 +279,10 @@ def projections(evaluation: Evaluation, sides: Sequence[Side]) -> list[Panel]:
         return []
     rows = choose(real.count, PROJECTED, evaluation.how.seed, "projection")
     chosen = DataPictures(real.data, real.name, [int(real.rows[row]) for row in rows])
-    truth = first_block(chosen, PROJECTED)
     blocks = list(chosen.blocks(0, PROJECTED))
+    truth = torch.cat([block.pictures for block in blocks])
     labels = torch.cat([b.label for b in blocks if b.label is not None]) if blocks[0].label is not None else None
-    floats = truth.float() / 127.5 - 1
+    floats = as_floats(truth)
     distance = embedded_distance()
     shown = [truth[:16].permute(0, 2, 3, 1).numpy()]
     caption = ["held-out pictures"]
@@ -291,17 +291,15 @@ def projections(evaluation: Evaluation, sides: Sequence[Side]) -> list[Panel]:
         if takes and labels is None:
             continue
         found = project(side.model, floats, label=labels if takes else None, seed=evaluation.how.seed)
-        made = to_bytes(found.pictures)
-        made_tensor = torch.from_numpy(made).permute(0, 3, 1, 2)
         protocol: dict[str, str | int | float] = {"pictures": len(truth), "steps": len(found.losses) - 1}
         with torch.inference_mode():
             apart = distance(found.pictures, floats)
         for name, value in (
-            ("psnr_project", _mean_of(psnr(made_tensor.contiguous(), truth), protocol)),
+            ("psnr_project", _mean_of(psnr(as_levels(found.pictures), truth), protocol)),
             ("perceptual_project", _mean_of(apart, protocol)),
         ):
             side.row.estimates[name] = _estimate(evaluation, side, name, value)
-        shown.append(made[:16])
+        shown.append(to_bytes(found.pictures[:16]))
         caption.append(f"what {side.row.name} finds for them")
         if type(side.model).reconstruct is not Model.reconstruct:
             device = next(side.model.parameters()).device

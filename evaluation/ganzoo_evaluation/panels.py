@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,11 +12,11 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from ganzoo.pictures import grid
-from ganzoo_evaluation.base import BLOCK, Pictures
 from ganzoo_evaluation.evaluate import Evaluation, pictures_at
 from ganzoo_evaluation.features import Features
 from ganzoo_evaluation.neighbours import nearest
 from ganzoo_evaluation.results import Panel, Row
+from ganzoo_evaluation.sets import as_floats
 from ganzoo_evaluation.subjects import Subject
 
 Bytes = NDArray[np.uint8]
@@ -27,8 +26,7 @@ CLOSEST = 12
 
 def png_of(pictures: Bytes, columns: int) -> tuple[bytes, int]:
     """Pictures uint8 (n, H, W, C) in a grid: the PNG and its width in pixels."""
-    tensor = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    sheet = grid(tensor, columns)
+    sheet = grid(as_floats(torch.from_numpy(pictures).permute(0, 3, 1, 2)), columns)
     stream = io.BytesIO()
     Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(stream, format="PNG")
     return stream.getvalue(), int(sheet.shape[1])
@@ -80,9 +78,3 @@ def like_each_other(above: Bytes, below: Bytes) -> tuple[Bytes, Bytes]:
 def rows_panel(title: str, caption: str, rows: Sequence[Bytes]) -> Panel:
     """Rows of equally many pictures, one below the other."""
     return panel(title, caption, np.concatenate(list(rows)), len(rows[0]))
-
-
-def first_block(pictures: Pictures, count: int) -> torch.Tensor:
-    """The first pictures of a set, uint8 (n, C, H, W)."""
-    blocks = pictures.blocks(0, min(count, pictures.count, BLOCK * math.ceil(count / BLOCK)))
-    return torch.cat([block.pictures for block in blocks])[:count]

@@ -32,6 +32,7 @@ from ganzoo.errors import UserError
 from ganzoo_evaluation.backbone import FILES, read_weights
 from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Value
 from ganzoo_evaluation.modes import full_precision
+from ganzoo_evaluation.sets import as_floats
 from ganzoo_evaluation.tally import Tally
 
 SMALLEST = 32
@@ -280,7 +281,7 @@ class _PairDistances:
         self.distance, self.sha256 = distance.name, distance.sha256
         with torch.inference_mode(), full_precision():
             for made, truth in zip(block.pictures.split(CHUNK), block.truth.split(CHUNK), strict=True):
-                self.tally.add(distance(_as_float(made), _as_float(truth.to(made.device))))
+                self.tally.add(distance(as_floats(made), as_floats(truth.to(made.device))))
 
     def merge(self, other: Self) -> None:
         self.tally.merge(other.tally)
@@ -330,11 +331,6 @@ def _shared_embedded(device: str) -> StageDistance:
 @cache
 def _shared_lpips(path: Path, device: str) -> StageDistance:
     return lpips_distance(path, device=device)
-
-
-def _as_float(pictures: Tensor) -> Tensor:
-    """uint8 pictures in [-1, 1]."""
-    return pictures.float() / 127.5 - 1
 
 
 def compute_perceptual(c: Comparison) -> Value:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
 from ganzoo.errors import UserError
+from ganzoo.figures import listed
 from ganzoo.registry import Registry
 from ganzoo_evaluation.asking import How, wanted_metrics
 from ganzoo_evaluation.base import Pictures
@@ -133,9 +134,8 @@ class Session:
             rows.append(row)
             nearest = neighbours_panel(evaluation, subject, row)
             panels += [nearest] if nearest is not None else []
-        names = [row.name for row in rows]
-        title = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-        report = evaluation.report(f"Evaluation of {title}", command, rows, started)
+        names = listed([row.name for row in rows])
+        report = evaluation.report(f"Evaluation of {names}", command, rows, started)
         report.panels = panels
         found = [*self.remarks, *self._suspicions(evaluation.count), *self._unlike(rows), *report.remarks]
         report.remarks = list(dict.fromkeys(found))

@@ -52,6 +52,16 @@ def contents_of(pictures: Pictures, progress: Progress | None = None) -> Content
     return Contents(digest.hexdigest(), marks, known)
 
 
+def as_floats(pictures: Tensor) -> Tensor:
+    """Pictures uint8 as float32 in [-1, 1], as models take and make them."""
+    return pictures.float() / 127.5 - 1
+
+
+def as_levels(pictures: Tensor) -> Tensor:
+    """Pictures (n, C, H, W) in [-1, 1] as uint8 of the same shape, rounded as they would be for a file."""
+    return torch.from_numpy(np.ascontiguousarray(to_bytes(pictures).transpose(0, 3, 1, 2)))
+
+
 class DataPictures:
     """Rows of a data set; `rows` None: all of them, in order."""
 
@@ -145,7 +155,7 @@ class ModelPictures:
             label = inputs.get("label")
             yield Block(
                 start=first,
-                pictures=torch.from_numpy(np.ascontiguousarray(to_bytes(pictures).transpose(0, 3, 1, 2))),
+                pictures=as_levels(pictures),
                 label=None if label is None else label.cpu(),
             )
 
@@ -163,12 +173,11 @@ class Reconstructions:
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
         device = next(self.model.parameters()).device
         for block in self.real.blocks(start, stop):
-            pictures = (block.pictures.float() / 127.5 - 1).to(device)
+            pictures = as_floats(block.pictures).to(device)
             label = block.label.to(device) if block.label is not None and "label" in self.model.takes else None
             with torch.inference_mode():
                 made = self.model.reconstruct(pictures, label)
-            found = torch.from_numpy(np.ascontiguousarray(to_bytes(made).transpose(0, 3, 1, 2)))
-            yield replace(block, pictures=found, truth=block.pictures)
+            yield replace(block, pictures=as_levels(made), truth=block.pictures)
 
 
 class Paired:

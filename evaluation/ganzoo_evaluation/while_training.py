@@ -15,6 +15,7 @@ from ganzoo_evaluation.asking import How, wanted_metrics
 from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.sets import DataPictures, ModelPictures, all_labels, labels_like
 from ganzoo_evaluation.subjects import Reference, Subject
+from ganzoo_evaluation.targets import RunTarget, output_field
 
 HEADLINES = ("fd", "kid")
 """The metrics that may say which weights are the best: the Frechet distance where there are enough pictures for its
@@ -35,10 +36,9 @@ class WhileTraining:
         if not enough:
             evaluation.metrics = [wanted for wanted in evaluation.metrics if wanted.card.name not in COSTLY]
         metric = HEADLINES[0] if enough else HEADLINES[1]
-        card = next(wanted.card for wanted in evaluation.metrics if wanted.card.name == metric)
-        network = next(wanted.network for wanted in evaluation.metrics if wanted.card.name == metric)
-        self.headline = evaluation.name_of(card, network, evaluation.count)
-        self.better = card.better
+        chosen = next(wanted for wanted in evaluation.metrics if wanted.card.name == metric)
+        self.headline = evaluation.name_of(chosen.card, chosen.network, evaluation.count)
+        self.better = chosen.card.better
 
     def __call__(self, model: Model, step: int, group: Group) -> Sequence[Mapping[str, Any]]:
         """The estimates for these weights, ready for JSON."""
@@ -59,8 +59,7 @@ def make_evaluator(
     Raises:
         UserError: when the feature network cannot be had.
     """
-    field = job.task.output if run.data.has(job.task.output) else run.data.image.name
-    train = DataPictures(data, run.data.name, field=field)
+    train = DataPictures(data, run.data.name, field=output_field(RunTarget(run=run, job=job)))
     names = [
         name
         for name in job.task.metrics
