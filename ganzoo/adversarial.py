@@ -1,12 +1,13 @@
-"""The common case: a generator against a discriminator, with the zoo's losses, penalties and augmentation by setting.
+"""The adversarial game with the zoo's losses, penalties and augmentation, by setting.
 
-An architecture whose step is that subclasses `AdversarialModel`, makes `generator` and `discriminator`, and is done.
-One whose step is something else subclasses `ganzoo.Model`.
+`Judge` is one discriminator's half of it, for any phase of any model. `AdversarialModel` is the common case, a
+generator of noise against one discriminator: an architecture whose step is that makes `generator` and `discriminator`
+and is done. One whose step is something else subclasses `ganzoo.Model`, and may still use a `Judge`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,88 @@ from ganzoo.model import Adam, Batch, Model, Phase, SampleRequest, truncated_nor
 from ganzoo.nn.augment import diff_augment
 from ganzoo.nn.losses import adversarial_loss
 from ganzoo.nn.penalties import gradient_penalty, r1_penalty, r2_penalty
+
+
+class Judge:
+    """One discriminator with the loss, the penalties and the augmentation that the settings ask for.
+
+    `discriminator(pictures, batch)` gives logits of any shape whose first axis is that of the pictures. `name` keeps
+    the random draws of two judges of one model apart.
+    """
+
+    def __init__(
+        self, config: AdversarialSettings, discriminator: Callable[[Tensor, Batch], Tensor], name: str = ""
+    ) -> None:
+        self.config = config
+        self.objective = adversarial_loss(config.loss)
+        self._discriminator = discriminator
+        self._prefix = f"{name}-" if name else ""
+
+    def logits(self, pictures: Tensor, batch: Batch, stream: str) -> Tensor:
+        """Logits of pictures, augmented as the settings say; `stream` names the draw of the augmentation."""
+        if self.config.diffaug:
+            pictures = diff_augment(pictures, self.config.diffaug, batch, self._prefix + stream)
+        return self._discriminator(pictures, batch)
+
+    def generator_loss(self, real: Tensor, fake: Tensor, batch: Batch) -> Tensor:
+        """The generator's adversarial term, a scalar."""
+        logits = self.logits(fake, batch, "generator")
+        real_logits = self.logits(real, batch, "generator-real") if self.objective.compares else None
+        return self.objective.generator(real_logits, logits)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The discriminator's terms: `adversarial`, and of a critic `gradient_penalty`. The logits are left on the
+        batch for whoever watches the balance of the two."""
+        fake = fake.detach()
+        real_logits, fake_logits = self.logits(real, batch, "real"), self.logits(fake, batch, "fake")
+        terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
+        if self.objective.critic:
+            mix = batch.rand(stream=f"{self._prefix}mix")
+            terms["gradient_penalty"] = gradient_penalty(self._penalised(batch), real, fake, mix)
+        else:
+            batch.real_logits, batch.fake_logits = real_logits.detach(), fake_logits.detach()
+        return terms
+
+    def penalties(self, real: Tensor, fake: Callable[[], Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The terms of a penalty phase, as far as the settings ask for them; `fake` is only called for R2."""
+        terms = {}
+        if self.config.r1:
+            terms["r1"] = r1_penalty(self._penalised(batch), real)
+        if self.config.r2:
+            terms["r2"] = r2_penalty(self._penalised(batch), fake())
+        return terms
+
+    def _penalised(self, batch: Batch) -> Callable[[Tensor], Tensor]:
+        return lambda pictures: self.logits(pictures, batch, "penalty")
+
+
+def adversarial_phases(
+    config: AdversarialSettings, generators: Sequence[str], discriminators: Sequence[str], start: int = 0
+) -> list[Phase]:
+    """The phases `generator`, `discriminator` and, where the settings ask for it, `penalty`; they begin at `start`."""
+    phases = [
+        Phase("generator", trains=tuple(generators), start=start),
+        Phase(
+            "discriminator",
+            trains=tuple(discriminators),
+            repeat=config.critic_steps,
+            start=start,
+            weights={"gradient_penalty": config.gradient_penalty},
+        ),
+    ]
+    if config.r1 or config.r2:
+        # Lazy regularisation (Karras et al., 2020, arXiv:1912.04958, section 3.1): rarer, and so much stronger.
+        lazy = {"r1": config.r1 * config.penalty_every, "r2": config.r2 * config.penalty_every}
+        every = config.penalty_every
+        phases.append(Phase("penalty", trains=tuple(discriminators), every=every, start=start, weights=lazy))
+    return phases
+
+
+def discriminator_adam(how: Adam, config: AdversarialSettings) -> Adam:
+    """How a discriminator learns, given how everything else does: at a rate of its own where there is one."""
+    if config.lr_discriminator is None:
+        return how
+    return Adam(config.lr_discriminator, how.beta1, how.beta2, how.eps, how.weight_decay)
 
 
 class AdversarialModel(Model):
@@ -33,72 +116,33 @@ class AdversarialModel(Model):
     def __init__(self, config: AdversarialSettings, data: Any) -> None:
         super().__init__(config, data)
         self.config = config
-        self.objective = adversarial_loss(config.loss)
+        self.judge = Judge(config, self._logits)
 
     def phases(self) -> Sequence[Phase]:
-        c = self.config
-        phases = [
-            Phase("generator", trains=("generator",)),
-            Phase(
-                "discriminator",
-                trains=("discriminator",),
-                repeat=c.critic_steps,
-                weights={"gradient_penalty": c.gradient_penalty},
-            ),
-        ]
-        if c.r1 or c.r2:
-            # Lazy regularisation (Karras et al., 2020, arXiv:1912.04958, section 3.1): rarer, and so much stronger.
-            lazy = {"r1": c.r1 * c.penalty_every, "r2": c.r2 * c.penalty_every}
-            phases.append(Phase("penalty", trains=("discriminator",), every=c.penalty_every, weights=lazy))
-        return phases
+        return adversarial_phases(self.config, ["generator"], ["discriminator"])
 
     def optimizer(self, network: str) -> Adam:
         how = super().optimizer(network)
-        if network == "discriminator" and self.config.lr_discriminator is not None:
-            return Adam(self.config.lr_discriminator, how.beta1, how.beta2, how.eps, how.weight_decay)
-        return how
+        return discriminator_adam(how, self.config) if network == "discriminator" else how
 
     def generator_loss(self, batch: Batch) -> dict[str, Tensor]:
         batch.fake = self.fakes(batch)
-        logits = self.judge(batch.fake, batch, "generator")
-        real = self.judge(batch.image, batch, "generator-real") if self.objective.compares else None
-        return {"adversarial": self.objective.generator(real, logits)}
+        return {"adversarial": self.judge.generator_loss(batch.image, batch.fake, batch)}
 
     def discriminator_loss(self, batch: Batch) -> dict[str, Tensor]:
-        fake = self.fakes(batch).detach()
-        real_logits = self.judge(batch.image, batch, "real")
-        fake_logits = self.judge(fake, batch, "fake")
-        terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
-        if self.objective.critic:
-            mix = batch.rand(stream="mix")
-            terms["gradient_penalty"] = gradient_penalty(self._judge_of(batch, "penalty"), batch.image, fake, mix)
-        else:
-            batch.real_logits, batch.fake_logits = real_logits.detach(), fake_logits.detach()
-        return terms
+        return self.judge.discriminator_loss(batch.image, self.fakes(batch), batch)
 
     def penalty_loss(self, batch: Batch) -> dict[str, Tensor]:
-        judge = self._judge_of(batch, "penalty")
-        terms = {}
-        if self.config.r1:
-            terms["r1"] = r1_penalty(judge, batch.image)
-        if self.config.r2:
-            terms["r2"] = r2_penalty(judge, self.fakes(batch))
-        return terms
+        return self.judge.penalties(batch.image, lambda: self.fakes(batch), batch)
 
     def fakes(self, batch: Batch) -> Tensor:
         """The fakes of this batch, (N, C, H, W): those that its generator phase made, or new ones."""
         made: Tensor | None = batch.get("fake")
         return made if made is not None else self._generate(batch.randn(self.latent), batch.get("label"))
 
-    def judge(self, pictures: Tensor, batch: Batch, stream: str) -> Tensor:
-        """Logits (N,) of pictures, augmented as the settings say; `stream` names the draw of the augmentation."""
-        if self.config.diffaug:
-            pictures = diff_augment(pictures, self.config.diffaug, batch, stream)
+    def _logits(self, pictures: Tensor, batch: Batch) -> Tensor:
         logits: Tensor = self.discriminator(pictures, batch.label) if self.conditional else self.discriminator(pictures)
         return logits
-
-    def _judge_of(self, batch: Batch, stream: str) -> Any:
-        return lambda pictures: self.judge(pictures, batch, stream)
 
     @property
     def conditional(self) -> bool:

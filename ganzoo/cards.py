@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ganzoo.errors import UserError
+from ganzoo.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +40,26 @@ class Architecture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Direction:
+    """One way through a task whose models take pictures in: from one field of the batch to another.
+
+    `name` is how a person calls it (`"a2b"`), empty where a task has only one.
+    """
+
+    input: str
+    output: str
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """What a family of architectures does: what its batches hold, what a person gives it, how a sample is shown.
 
     `batch`: the fields of a training batch; `inputs`: the keys of what `generate` takes; `output`: the field of the
     batch that `generate` imitates; `given`: which of `inputs` a person can give, and how (`"label"`, `"text"` or
-    `"image"`); `show`: `"module:function"` that draws samples into a file.
+    `"image"`); `show`: `"module:function"` that draws samples into a file, called with (samples, path, inputs, data):
+    `inputs` are those of `generate` and, where it is known, the right answer under `"truth"`. `directions` are the ways
+    of a task whose models take pictures in, the usual one first; none where they draw from noise.
     """
 
     name: str
@@ -62,6 +76,24 @@ class Task:
     """Fields that a batch has too where the data have them."""
     pipeline: str = "image-to-image"
     """What model hubs call this task."""
+    directions: tuple[Direction, ...] = ()
+
+    def direction(self, name: str = "") -> Direction:
+        """The way of that name; the usual one without.
+
+        Raises:
+            UserError: when there is none of that name, or the task takes no pictures in.
+        """
+        if not self.directions:
+            raise UserError(f"{self.title.lower()} takes no pictures in: it makes them of {' and '.join(self.inputs)}")
+        found = next((way for way in self.directions if way.name == name), None)
+        if found is None and not name:
+            found = self.directions[0]
+        if found is None:
+            names = [way.name for way in self.directions if way.name]
+            there = f"; there are {', '.join(names)}" if names else f"; {self.title.lower()} has only one"
+            raise UserError(f"--direction {name}: no such direction{did_you_mean(name, names)}{there}")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +167,9 @@ class FeatureNetwork:
     download: str = ""
     embedded: bool = False
     suits: tuple[str, ...] = ()
+    stages: str = ""
+    """Names a function `(device) -> nn.Module` from pictures in [-1, 1] to activations at several depths, frozen and
+    differentiable in the pictures: for perceptual distances and losses."""
 
 
 Card = Architecture | Task | Dataset | Metric | FeatureNetwork

@@ -12,9 +12,12 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
 from ganzoo.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from ganzoo.data.base import DataRequest
 
 S = TypeVar("S", bound="Settings")
 LossName = Literal["minimax", "non-saturating", "least-squares", "hinge", "wasserstein", "relativistic"]
@@ -67,6 +70,10 @@ class Settings:
     eval_every: int = setting(0, ge=0, help="steps between two evaluations (0: none; else one at the end too)")
     eval_count: int = setting(2000, ge=2, help="pictures that are generated for an evaluation on the way")
     checkpoint_every: int = setting(0, ge=0, help="steps between two checkpoints (0: one a minute)")
+
+    def wants(self, request: DataRequest) -> DataRequest:
+        """The request for the data, with what a subclass asks of them beside size and fit."""
+        return request
 
     def mistakes(self) -> list[str]:
         """What is wrong with the settings taken together, one line each; a subclass adds its own rules."""

@@ -18,6 +18,9 @@ from ganzoo.config import Settings
 from ganzoo.data.base import DataSpec
 from ganzoo.engine.noise import Noise
 
+if TYPE_CHECKING:
+    from ganzoo.engine.distributed import Group
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -60,19 +63,30 @@ class Batch:
     fakes are kept as `batch.fake`, so that the discriminator's phase needs no second forward pass.
     """
 
-    def __init__(self, fields: Mapping[str, Any], noise: Noise, rows: slice, step: int) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        noise: Noise,
+        rows: slice,
+        step: int,
+        group: Group | None = None,
+        peers: Sequence[slice] = (),
+    ) -> None:
+        """`rows`: which of the step's batch these are; `peers`: those of the other processes of `group` too, by
+        rank."""
         self.__dict__.update(fields)
         self.noise = noise
         self.rows = rows
         self.step = step
         self.size = rows.stop - rows.start
+        self._group, self._peers = group, tuple(peers) or (rows,)
 
     if TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __getattr__(self, name: str) -> Any:
-        there = sorted(key for key in vars(self) if key not in ("noise", "rows"))
+        there = sorted(key for key in vars(self) if key not in ("noise", "rows") and not key.startswith("_"))
         raise AttributeError(f"the batch has no {name!r}; it has {', '.join(there)}")
 
     def get(self, name: str) -> Any | None:
@@ -90,6 +104,16 @@ class Batch:
     def randint(self, high: int, *shape: int, stream: str) -> Tensor:
         """This batch's rows of the step's random integers in [0, high), (size, *shape)."""
         return self.noise.randint(high, *shape, stream=stream)[self.rows]
+
+    def gather(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (size, ...) of this batch and of its peers in the other processes, the same on all of them, and which
+        rows of the step's batch they are, int64 (n,). No gradient flows.
+
+        State that training carries along (an image pool) is kept equal on every process by feeding it these.
+        """
+        everyone = values.detach() if self._group is None else self._group.gather_rows(values)
+        places = [torch.arange(peer.start, peer.stop, device=values.device) for peer in self._peers]
+        return everyone, torch.cat(places)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +142,13 @@ class Model(nn.Module):
     """Those of `sampling` that only `encode` reads: a sample needs them not."""
     takes: tuple[str, ...] = ()
     """Inputs that a person may give this model: `label`, `text`, or a picture field."""
+    scale: int = 1
+    """Pixels that a model which takes pictures in makes of each pixel, in height and in width."""
+    multiple: int | None = None
+    """Pictures that are taken in may have any height and width that this divides; None: only the size of training."""
+    reach: int | None = None
+    """How many pixels away a pixel of the input can still change one of the output, so that large pictures can be
+    made in parts; None: all of the picture counts."""
 
     def __init__(self, config: Settings, data: DataSpec) -> None:
         super().__init__()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ganzoo.data.base import DataSpec
 from ganzoo.engine.files import write_atomic
@@ -51,6 +53,36 @@ def grid(pictures: Tensor, columns: int, gap: int = GAP) -> np.ndarray[Any, np.d
 def save_grid(samples: Tensor, path: Path, inputs: Mapping[str, Any], data: DataSpec) -> None:
     """How samples of picture tasks are shown: a grid, with a column for each class where they are in order of class."""
     save_picture(grid(samples, columns_for(len(samples), inputs, data)), path)
+
+
+def save_answers(samples: Tensor, path: Path, inputs: Mapping[str, Any], data: DataSpec) -> None:
+    """How samples of a model that takes pictures in are shown: input, output and, where it is known, the truth, side by
+    side; groups of these in rows, with a wider gap between them."""
+    given = next(value for name, value in inputs.items() if data.has(name) and data.field(name).kind == "image")
+    rows = [given.float().cpu(), samples, *([inputs["truth"]] if "truth" in inputs else [])]
+    save_picture(beside(rows), path)
+
+
+def beside(rows: Sequence[Tensor], columns: int | None = None) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Sets of pictures (N, C, h, w) in [-1, 1] as groups: the first of each set side by side, then the second of each.
+
+    Smaller pictures are enlarged to the largest by repeating pixels, grey ones among coloured ones become coloured.
+    `columns`: groups side by side, by default as square as it goes.
+    """
+    height, width = (max(row.shape[axis] for row in rows) for axis in (2, 3))
+    channels = max(row.shape[1] for row in rows)
+    fitted = [interpolate(row, (height, width), mode="nearest").expand(-1, channels, -1, -1) for row in rows]
+    groups = torch.stack(fitted, 1)
+    count, members = groups.shape[:2]
+    columns = columns or max(1, round(math.sqrt(count / members)))
+    sheets = [grid(group, members) for group in groups]
+    space = np.full((sheets[0].shape[0], 4 * GAP, channels), 255, np.uint8)
+    sheets += [np.full_like(sheets[0], 255)] * (-count % columns)
+    lines = []
+    for start in range(0, len(sheets), columns):
+        line = [part for sheet in sheets[start : start + columns] for part in (sheet, space)]
+        lines.append(np.concatenate(line[:-1], axis=1))
+    return np.concatenate(lines)
 
 
 def columns_for(count: int, inputs: Mapping[str, Any], data: DataSpec) -> int:

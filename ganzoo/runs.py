@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import ganzoo
 from ganzoo.cards import Architecture, resolve
@@ -242,12 +242,12 @@ def load_model(
     folder: Path | str,
     registry: Registry | None = None,
     device: torch.device | str = "cpu",
-    weights: Literal["final", "best"] = "final",
+    weights: str = "final",
 ) -> Model:
     """A trained model in eval mode, from config.json and one file of averaged weights alone.
 
-    `weights`: the last ones (model.safetensors), or those that did best in the evaluations on the way
-    (best.safetensors).
+    `weights`: the last ones (`final`, model.safetensors), those that did best in the evaluations on the way (`best`,
+    best.safetensors), or those with which a phase ended (its name; see `milestones`).
 
     Raises:
         UserError: when the folder is not a run, or its weights are missing or do not fit.
@@ -257,8 +257,11 @@ def load_model(
     run = open_run(Path(folder), registry or ganzoo.get_registry())
     card = (registry or ganzoo.get_registry()).architectures[run.architecture]
     model = build_model(card, run.settings, run.data)
-    path = run.folder / {"final": WEIGHTS, "best": BEST}[weights]
+    path = run.folder / {"final": WEIGHTS, "best": BEST}.get(weights, milestone(weights))
     if not path.is_file():
+        if weights not in ("final", "best"):
+            there = ", ".join(["final", *(["best"] if (run.folder / BEST).is_file() else []), *milestones(run.folder)])
+            raise UserError(f"{run.folder} has no weights of {weights!r}; it has {there}")
         if weights == "best":
             raise UserError(
                 f"{run.folder} has no {BEST}: it was not evaluated while it trained (the setting eval_every); its last "
@@ -276,6 +279,16 @@ def load_model(
         raise UserError(f"{path} does not fit {run.architecture}: {odd} is in only one of the two")
     model.load_state_dict(found, strict=False)
     return model.to(device).eval()
+
+
+def milestone(phase: str) -> str:
+    """The file with the averaged weights as they were when that phase came to its end."""
+    return f"after-{phase}.safetensors"
+
+
+def milestones(folder: Path) -> list[str]:
+    """The phases of a run that are over and left their weights (`milestone`)."""
+    return sorted(path.stem.removeprefix("after-") for path in folder.glob(milestone("*")))
 
 
 def best_step(folder: Path) -> int | None:

@@ -50,6 +50,24 @@ def blocks(
             yield model.generate(inputs).float().cpu(), inputs
 
 
+def answers(model: Model, field: str, pictures: Tensor, *, seed: int = 0, first: int = 0) -> Tensor:
+    """What a model that takes pictures in makes of these: float32 (n, C, H, W) in [-1, 1] on the CPU.
+
+    `field` is the input that they are given as (of a task with two directions it says which), `pictures` float (n, C,
+    H, W) in [-1, 1], `first` the number of the first among all that are asked for: where a model has noise of its own,
+    what becomes of a picture depends on its number and the seed, and not on the others beside it.
+    """
+    device = next(model.parameters()).device
+    rows = []
+    for index in range(len(pictures)):
+        noise = Noise(seed, "answer", first + index, count=1, device=device)
+        given = {field: pictures[index : index + 1].to(device)}
+        rows.append(model.inputs(SampleRequest(count=1, noise=noise, given=given)))
+    inputs = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+    with torch.inference_mode():
+        return model.generate(inputs).float().cpu()
+
+
 def sample(
     model: Model,
     count: int,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ganzoo import hookimpl
-from ganzoo.cards import Task
+from ganzoo.cards import Direction, Task
 
 SETS = ("fd", "fd_inf", "kid", "precision", "density", "sharpness", "spectrum", "recall", "coverage", "vendi")
 """Metrics of a set of pictures; those of other plugins that are not there are left out."""
 LATENT = ("ppl", "authpct", "parameters", "latency", "throughput")
 """Metrics of what draws pictures from a latent."""
-TRUTH = ("psnr", "ssim", "perceptual")
+TRUTH = ("psnr", "ssim", "lpips", "perceptual", "perceptual_squeeze")
 """Metrics of what has a known answer."""
 
 
@@ -54,10 +54,12 @@ def ganzoo_tasks() -> list[Task]:
             title="Unpaired image translation",
             summary="a picture of one domain in, the same in the other domain out",
             batch=("a", "b"),
-            inputs=("image",),
+            inputs=("a", "b"),
             output="b",
-            given={"input": "image"},
-            metrics=SETS,
+            given={"a": "image", "b": "image"},
+            show="ganzoo.pictures:save_answers",
+            metrics=("l1", *TRUTH, "cycle", *SETS),
+            directions=(Direction(name="a2b", input="a", output="b"), Direction(name="b2a", input="b", output="a")),
         ),
         Task(
             name="paired-translation",
@@ -66,8 +68,10 @@ def ganzoo_tasks() -> list[Task]:
             batch=("source", "target"),
             inputs=("source",),
             output="target",
-            given={"input": "image"},
-            metrics=(*TRUTH, *SETS),
+            given={"source": "image"},
+            show="ganzoo.pictures:save_answers",
+            metrics=("l1", *TRUTH, *SETS),
+            directions=(Direction(input="source", output="target"),),
         ),
         Task(
             name="super-resolution",
@@ -76,7 +80,9 @@ def ganzoo_tasks() -> list[Task]:
             batch=("low", "high"),
             inputs=("low",),
             output="high",
-            given={"input": "image"},
-            metrics=("psnr_y", "ssim_y", "perceptual", *SETS),
+            given={"low": "image"},
+            show="ganzoo.pictures:save_answers",
+            metrics=("psnr_y", "ssim_y", "lpips", "perceptual", "perceptual_squeeze", *SETS),
+            directions=(Direction(input="low", output="high"),),
         ),
     ]

@@ -138,14 +138,16 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
     Raises:
         UserError: when they are not there, not readable, or lack a field that the task needs.
     """
-    wanted = DataRequest(
-        fields=job.task.batch,
-        optional=job.task.optional,
-        split=split,
-        size=job.settings.size,
-        sizes=job.card.sizes,
-        fit=job.settings.fit,
-        progress=progress,
+    wanted = job.settings.wants(
+        DataRequest(
+            fields=job.task.batch,
+            optional=job.task.optional,
+            split=split,
+            size=job.settings.size,
+            sizes=job.card.sizes,
+            fit=job.settings.fit,
+            progress=progress,
+        )
     )
     if _is_path(registry, job.source):
         from ganzoo.data.sources import open_path
@@ -165,6 +167,22 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
     there = tuple(field for field in wanted.optional if field in card.fields)
     data: Data = resolve(card.load)(replace(wanted, optional=there, subset=subset, size=size))
     return data
+
+
+def open_held_out(registry: Registry, job: Job, progress: Progress | None = None) -> Data | None:
+    """What the job's data hold out, at the job's size; None where that is nothing."""
+    try:
+        name = job.source.partition(":")[0]
+        if _is_path(registry, job.source):
+            from ganzoo.data.names import splits_of
+            from ganzoo.data.store import open_store
+
+            there = "test" in splits_of(open_store(Path(job.source)).entries)
+        else:
+            there = "test" in registry.datasets[name].splits
+        return open_data(registry, job, split="test", progress=progress) if there else None
+    except UserError:  # a subset may have no test pictures
+        return None
 
 
 def _best(card: Architecture, native: int) -> int:
@@ -263,8 +281,11 @@ def make_trainer(
     reporter: Reporter,
     progress: Progress | None = None,
     evaluator: Evaluator | None = None,
+    examples: Data | None = None,
 ) -> Trainer:
     """Networks with fresh weights (a pure function of the seed) under a trainer, which calls `evaluator` on the way.
+
+    `examples`: pictures that were held out, for the sample grids of a model that takes pictures in.
 
     Raises:
         UserError: when the architecture cannot be built for these data, or they are not those that the run began with.
@@ -279,7 +300,7 @@ def make_trainer(
         )
     seed_globals(run.settings.seed, "weights")
     model = build_model(job.card, run.settings, run.data)
-    return Trainer(run, model, data, job.task, group, registry, reporter, progress, evaluator)
+    return Trainer(run, model, data, job.task, group, registry, reporter, progress, evaluator, examples)
 
 
 @contextmanager

@@ -190,7 +190,8 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, pre
     with reporter:
         with loading() as progress:
             evaluator = _evaluator(registry, run, job, data, group, progress)
-            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator)
+            examples = training.open_held_out(registry, job, progress) if job.task.directions else None
+            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator, examples)
         if resumed:
             there = any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS))
             if there:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,13 +17,18 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One column of a data set: pictures (uint8, channels x size x size), a class label, or captions."""
+    """One column of a data set: pictures (uint8, channels x size x size), a class label, or captions.
+
+    `rows` is how many there are where a field has a number of its own (the domains of an unpaired set); 0: as many as
+    the set has. Training draws the rows of such fields independently of each other.
+    """
 
     name: str
     kind: Kind
     channels: int = 0
     size: int = 0
     classes: tuple[str, ...] = ()
+    rows: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +36,13 @@ class DataSpec:
     """What a model needs to know of the data it is built for; plain enough for JSON.
 
     `fingerprint` is a hash of what was found (names and sizes of files, or of the embedded file): a run refuses to be
-    resumed on other data.
+    resumed on other data. `aligned`: of an unpaired set, whether row i of every field shows the same thing all the
+    same: hidden from training, it is the known answer for scoring. The first picture field is the one whose size counts
+    as the set's (of `low` and `high` it is `high`).
+
+    `places`: of a set whose rows are parts of larger pictures, how many other places each row has. Index
+    `row + count * p`, p from 1 to `places`, reads a part of that picture from elsewhere, as training wants it; `row`
+    alone is always the same part.
     """
 
     name: str
@@ -39,6 +50,8 @@ class DataSpec:
     count: int
     fields: tuple[Field, ...]
     fingerprint: str = ""
+    aligned: bool = False
+    places: int = 0
 
     def field(self, name: str) -> Field:
         """The field of that name; `KeyError` names those that are there."""
@@ -78,7 +91,8 @@ class DataRequest:
 
     `size` in pixels (None: the set's own); `sizes` in pixels that the architecture can be built for, for the choice
     when `size` is None (none: any); `channels` 1, 3 or None (the set's own); `fit` says how a picture that is
-    not square becomes square; `fields` are the fields that the task needs, `optional` those that it
+    not square becomes square; `scale` by how much `high` is larger than `low`; `reverse` exchanges `source` and
+    `target`; `fields` are the fields that the task needs, `optional` those that it
     can use where the set has them and does without elsewhere; `download` permits the network.
     """
 
@@ -90,6 +104,8 @@ class DataRequest:
     sizes: tuple[int, ...] = ()
     channels: int | None = None
     fit: Fit = "crop"
+    scale: int = 1
+    reverse: bool = False
     download: bool = True
     progress: Progress | None = None
 
@@ -108,6 +124,24 @@ class Data(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes that the whole set takes as uint8 arrays: what decides whether it lives on the device."""
+        ...
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """What a `Data` may offer whose fields have rows of their own, so that no picture is read in vain."""
+
+    def column(self, field: str, indices: Sequence[int]) -> Any:
+        """Rows of one field, as `Data.read` gives them."""
+        ...
+
+
+@runtime_checkable
+class Held(Protocol):
+    """What a `Data` offers that reads faster once its pictures are in memory."""
+
+    def hold(self, progress: Progress | None = None) -> None:
+        """Decode all pictures and keep them in memory."""
         ...
 
 

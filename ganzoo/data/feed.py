@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.config import Settings
-from ganzoo.data.base import ArrayData, Data, Progress
+from ganzoo.data.base import ArrayData, Columns, Data, Held, Progress
 from ganzoo.data.sources import PictureRows, materialise
 from ganzoo.data.store import Skipped
 from ganzoo.engine.distributed import Group
@@ -54,8 +55,28 @@ class Order:
         return picked
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What one draw reads: `rows` of the set, and `own` rows of fields that have a number of their own."""
+
+    rows: list[int]
+    own: Mapping[str, list[int]]
+
+    def read(self, data: Data) -> dict[str, Any]:
+        """These rows as columns."""
+        if not self.own:
+            return data.read(self.rows)
+        if isinstance(data, Columns):
+            return {name: data.column(name, rows) for name, rows in self.own.items()}
+        return {name: data.read(rows)[name] for name, rows in self.own.items()}
+
+
 class Feed:
-    """Gives the batch at each draw: `draw(k)` is the k-th batch of the run, this process's rows of it."""
+    """Gives the batch at each draw: `draw(k)` is the k-th batch of the run, this process's rows of it.
+
+    Fields with rows of their own (two unpaired domains) come in orders of their own, so that any picture of one meets
+    any of the other; of a set of parts of larger pictures, a batch has parts from random places.
+    """
 
     def __init__(self, data: Data, settings: Settings, group: Group, progress: Progress | None = None) -> None:
         self.spec = data.spec
@@ -69,10 +90,15 @@ class Feed:
         self._data = data
         self._loader: _Stream | None = None
         self._columns: dict[str, Any] = {}
-        if self.resident:
+        if self.resident and data.spec.places:
+            if isinstance(data, Held):
+                data.hold(progress)
+            self.spec, self.order = data.spec, Order(settings.seed, len(data))
+        elif self.resident:
             self._columns = self._on_device(data, progress)
         else:
             self._loader = _Stream(data, self, settings.workers)
+        self._own = {f.name: Order(derive(settings.seed, "rows", f.name), f.rows) for f in self.spec.fields if f.rows}
 
     def _on_device(self, data: Data, progress: Progress | None) -> dict[str, Any]:
         if not isinstance(data, ArrayData):
@@ -94,9 +120,22 @@ class Feed:
         start = draw * self.batch + self.first
         return self.order.rows(start, start + self.local)
 
+    def asked(self, draw: int) -> Asked:
+        """All that this process reads in that draw."""
+        start = draw * self.batch + self.first
+        own = {name: order.rows(start, start + self.local) for name, order in self._own.items()}
+        rows = self.rows(draw)
+        if self.spec.places:
+            generator = np.random.default_rng(derive(self.order.seed, "places", draw))
+            places = generator.integers(1, self.spec.places, self.batch, endpoint=True)
+            mine = places[self.first : self.first + self.local].tolist()
+            rows = [row + len(self.order) * place for row, place in zip(rows, mine, strict=True)]
+        return Asked(rows, own)
+
     def draw(self, draw: int, noise: Noise) -> dict[str, Any]:
         """That batch's fields: pictures float32 [-1, 1] (n, C, H, W) channels_last, labels int64, texts strings."""
-        columns = self._loader.at(draw) if self._loader is not None else self._gather(self.rows(draw))
+        asked = self.asked(draw)
+        columns = self._loader.at(draw) if self._loader is not None else self._gather(asked)
         return self._fields(columns, noise, slice(self.first, self.first + self.local), self.flip)
 
     def all(self) -> Iterator[tuple[dict[str, Any], Noise]]:
@@ -105,18 +144,22 @@ class Feed:
         The fields are those of `draw`, but no picture is mirrored; on every process they are the same.
         """
         count = len(self.order)
-        parts = [range(start, min(start + self.batch, count)) for start in range(0, count, self.batch)]
+        starts = range(0, count, self.batch)
+        parts = [Asked(list(range(start, min(start + self.batch, count))), {}) for start in starts]
         found = self._loader.through(parts) if self._loader is not None else map(self._gather, parts)
-        for index, (rows, columns) in enumerate(zip(parts, found, strict=True)):
-            noise = Noise(self.order.seed, "all", index, count=len(rows), device=self.device)
-            yield self._fields(columns, noise, slice(0, len(rows)), flip=False), noise
+        for index, (part, columns) in enumerate(zip(parts, found, strict=True)):
+            noise = Noise(self.order.seed, "all", index, count=len(part.rows), device=self.device)
+            yield self._fields(columns, noise, slice(0, len(part.rows)), flip=False), noise
 
-    def _gather(self, rows: Sequence[int]) -> dict[str, Any]:
-        index = torch.tensor(rows, device=self.device)
-        return {
-            name: values.index_select(0, index) if isinstance(values, Tensor) else [values[row] for row in rows]
-            for name, values in self._columns.items()
-        }
+    def _gather(self, asked: Asked) -> dict[str, Any]:
+        if not self._columns:
+            return _tensors(asked.read(self._data))
+        return {name: self._pick(values, asked.own.get(name, asked.rows)) for name, values in self._columns.items()}
+
+    def _pick(self, values: Any, rows: Sequence[int]) -> Any:
+        if isinstance(values, Tensor):
+            return values.index_select(0, torch.tensor(rows, device=self.device))
+        return [values[row] for row in rows]
 
     def _fields(self, columns: Mapping[str, Any], noise: Noise, mine: slice, flip: bool) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -151,12 +194,16 @@ class _Rows(Dataset["dict[str, Any] | GanzooError"]):
     def __init__(self, data: Data) -> None:
         self.data = data
 
-    def __getitem__(self, rows: Sequence[int]) -> dict[str, Any] | GanzooError:
+    def __getitem__(self, asked: Asked) -> dict[str, Any] | GanzooError:
         try:
-            columns = self.data.read(rows)
+            columns = asked.read(self.data)
         except GanzooError as error:  # handed over as it is: torch would wrap it into a traceback's text
             return error
-        return {n: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for n, v in columns.items()}
+        return _tensors(columns)
+
+
+def _tensors(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for name, v in columns.items()}
 
 
 class _Stream:
@@ -171,24 +218,24 @@ class _Stream:
 
     def at(self, draw: int) -> dict[str, Any]:
         if self._iterator is None or not 0 <= draw - self._next <= SKIP:
-            self._iterator, self._next = self._read(self._rows_from(draw)), draw
+            self._iterator, self._next = self._read(self._asked_from(draw)), draw
         for _ in range(draw - self._next):
             next(self._iterator)
         columns = next(self._iterator)
         self._next = draw + 1
         return dict(_whole(columns))
 
-    def through(self, parts: Iterable[Sequence[int]]) -> Iterator[Mapping[str, Any]]:
-        """These rows, a batch for each of `parts`; the reading ahead for training ends."""
+    def through(self, parts: Iterable[Asked]) -> Iterator[Mapping[str, Any]]:
+        """A batch for each of `parts`; the reading ahead for training ends."""
         self.close()
         return map(_whole, self._read(parts))
 
-    def _rows_from(self, draw: int) -> Iterator[list[int]]:
+    def _asked_from(self, draw: int) -> Iterator[Asked]:
         while True:
-            yield self.feed.rows(draw)
+            yield self.feed.asked(draw)
             draw += 1
 
-    def _read(self, parts: Iterable[Sequence[int]]) -> Iterator[Mapping[str, Any] | GanzooError]:
+    def _read(self, parts: Iterable[Asked]) -> Iterator[Mapping[str, Any] | GanzooError]:
         loader = DataLoader(
             _Rows(self.data),
             sampler=parts,

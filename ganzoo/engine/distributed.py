@@ -112,6 +112,15 @@ class Group:
             dist.all_gather_object(everyone, value)
         return everyone
 
+    def gather_rows(self, values: Tensor) -> Tensor:
+        """The rows (n, ...) of every process below each other, by rank, on every process; no gradient flows."""
+        if self.world == 1:
+            return values.detach()
+        everyone = [torch.empty_like(values) for _ in range(self.world)]
+        with _together():
+            dist.all_gather(everyone, values.detach().contiguous())
+        return torch.cat(everyone)
+
     def barrier(self) -> None:
         """Wait for all."""
         if self.world > 1:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganzoo.cards import Task, resolve
+from ganzoo.cards import Direction, Task, resolve
 from ganzoo.config import check_divisible
 from ganzoo.data.base import Data, Progress
 from ganzoo.data.feed import Feed
@@ -36,7 +36,7 @@ from ganzoo.engine.watch import CollapseWatch
 from ganzoo.errors import GanzooError, RunError, UserError
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 from ganzoo.registry import Registry
-from ganzoo.runs import BEST, WEIGHTS, Run, Score, Scores, best_step, weights_of
+from ganzoo.runs import BEST, WEIGHTS, Run, Score, Scores, best_step, milestone, weights_of
 
 CHECKPOINT_SECONDS = 60.0
 GRIDS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -65,8 +65,10 @@ class Trainer:
         reporter: Reporter,
         progress: Progress | None = None,
         evaluator: Evaluator | None = None,
+        examples: Data | None = None,
     ) -> None:
-        """`progress` is called while data are decoded onto the device, `evaluator` every `eval_every` steps."""
+        """`progress` is called while data are decoded onto the device, `evaluator` every `eval_every` steps. `examples`
+        are what the sample grids of a model that takes pictures in are made from, by default the training data."""
         self.run_folder = run
         self.settings = settings = run.settings
         self.task, self.group, self.registry, self.reporter = task, group, registry, reporter
@@ -81,6 +83,7 @@ class Trainer:
         self.optimizers = {name: self._optimizer(name) for name in self.networks if self._trained(name)}
         self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
         self.feed = Feed(data, settings, group, progress)
+        self._examples = data if examples is None else examples
         self.draws = max(phase.repeat for phase in self.phases)
         group.broadcast([*model.parameters(), *model.buffers()])
         averaged = {name: getattr(model, name) for name in model.sampling}
@@ -140,7 +143,9 @@ class Trainer:
             mine = slice(micro * size, (micro + 1) * size)
             start = group.rank * self.feed.local + mine.start
             cut = fields if settings.accumulate == 1 else {name: values[mine] for name, values in fields.items()}
-            batches.append(Batch(cut, noise, slice(start, start + size), step))
+            starts = [rank * self.feed.local + mine.start for rank in range(group.world)]
+            peers = [slice(first, first + size) for first in starts]
+            batches.append(Batch(cut, noise, slice(start, start + size), step, group, peers))
         return batches
 
     def _run_phase(self, phase: Phase, batches: list[Batch]) -> None:
@@ -193,6 +198,7 @@ class Trainer:
                     batches = self.train_step()
                     step = self.step
                     self.seconds = before + time.monotonic() - begun
+                    self._keep_milestones()
                     if step % LOOK_EVERY == 0 and batches:
                         self._look(batches[-1])
                     told = step % self.settings.log_every == 0 or step == 1 or step in grids or step in evaluations
@@ -283,6 +289,14 @@ class Trainer:
         text = model_card(self.run_folder, card, self.task, self.step, self.scores)
         write_text(self.run_folder.folder / "README.md", text)
 
+    def _keep_milestones(self) -> None:
+        """Keep the averaged weights with which a phase ends: a warm-up is a result of its own."""
+        ended = [phase.name for phase in self.phases if phase.stop == self.step < self.settings.steps]
+        if ended and self.group.first:
+            self._finite.check()
+            for name in ended:
+                self._write_averaged(milestone(name))
+
     def _write_averaged(self, name: str) -> None:
         from safetensors.torch import save as to_bytes
 
@@ -359,22 +373,45 @@ class Trainer:
         finally:
             self._train_mode()
 
-    def sample(self, count: int | None = None) -> tuple[Tensor, Mapping[str, Any]]:
-        """Samples of the averaged weights from latents that stay the same all run, and the inputs they came from."""
+    def sample(self, count: int | None = None, direction: Direction | None = None) -> tuple[Tensor, Mapping[str, Any]]:
+        """Samples of the averaged weights from latents (or pictures, where the model takes pictures in) that stay the
+        same all run, and the inputs they came from. There may be fewer than `count` where there are fewer pictures."""
         count = count or self.settings.samples
+        given: dict[str, Tensor] = {}
+        if self.task.directions:
+            field = (direction or self.task.direction()).input
+            given = {field: self._example(field, count).to(self.device)}
+            count = len(given[field])
         noise = Noise(self.settings.seed, "samples", count=count, device=self.device)
         with self._as_used():
-            inputs = self.model.inputs(SampleRequest(count=count, noise=noise))
+            inputs = self.model.inputs(SampleRequest(count=count, noise=noise, given=given))
             return self.model.generate(inputs).float().cpu(), inputs
 
+    def _example(self, field: str, count: int) -> Tensor:
+        """That field of up to `count` rows of the examples, evenly spread, as float in [-1, 1] on the CPU."""
+        there = len(self._examples)
+        count = min(count, there)
+        columns = self._examples.read([index * there // count for index in range(count)])
+        return torch.from_numpy(columns[field]).float().div(127.5).sub(1)
+
     def _sample(self, step: int) -> Path | None:
+        """Draw the sample grid of a step; of a task with several directions one for each, the others beside it."""
         if not self.group.first:
             return None
-        path = self.run_folder.samples / f"step-{step:07d}.png"
-        samples, inputs = self.sample()
-        resolve(self.task.show)(samples, path, inputs, self.run_folder.data)
-        self.reporter.sampled(step, path)
-        return path
+        first = self.run_folder.samples / f"step-{step:07d}.png"
+        show, spec = resolve(self.task.show), self._examples.spec
+        for direction in self.task.directions or (None,):
+            samples, inputs = self.sample(direction=direction)
+            path = first
+            if direction is not None:
+                path = (
+                    first if direction == self.task.direction() else first.with_stem(f"{first.stem}-{direction.name}")
+                )
+                if spec.aligned or not spec.field(direction.output).rows:
+                    inputs = {**inputs, "truth": self._example(direction.output, len(samples))}
+            show(samples, path, inputs, self.run_folder.data)
+            self.reporter.sampled(step, path)
+        return first
 
     def _evaluate(self, step: int, evaluator: Evaluator) -> dict[str, float]:
         """Have the averaged weights measured and keep them if they are the best so far; the headline as a scalar."""

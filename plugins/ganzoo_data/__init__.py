@@ -133,6 +133,38 @@ def _embedded() -> list[Dataset]:
             )
             for style, (title, function) in emoji.items()
         ),
+        *(
+            Dataset(
+                name=f"emoji-{first}-{second}",
+                title=f"Fluent Emoji, {emoji[first][0]} and {emoji[second][0]}",
+                summary=f"the same emoji twice, {emoji[first][0]} and {emoji[second][0]}: as pairs, or as two domains",
+                fields=("source", "target", "a", "b"),
+                load=f"ganzoo_data.embedded_pairs:{function}",
+                licence="MIT",
+                source="https://github.com/microsoft/fluentui-emoji",
+                size=64,
+                channels=3,
+                count=1391,
+                splits=("train", "test", "all"),
+                subsets=_slugs(EMOJI_CATEGORIES),
+                embedded=True,
+            )
+            for first, second, function in (("line", "flat", "line_flat"), ("flat", "3d", "flat_3d"))
+        ),
+        Dataset(
+            name="emoji-photos",
+            title="Fluent Emoji of 256 x 256, and five photographs",
+            summary="large pictures for super-resolution; of each photograph the right third is held out",
+            fields=("low", "high"),
+            load="ganzoo_data.embedded_pairs:emoji_photos",
+            licence="MIT (emoji), CC0 (photographs)",
+            source="https://github.com/microsoft/fluentui-emoji, https://scikit-image.org",
+            size=64,
+            channels=3,
+            count=8000,
+            subsets=("emoji", "photos"),
+            embedded=True,
+        ),
     ]
 
 

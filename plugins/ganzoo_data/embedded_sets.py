@@ -44,7 +44,7 @@ def fashion(request: DataRequest) -> ArrayData:
         images,
         labels,
         embedded.FASHION_CLASSES,
-        origin=_hashes(f"fashion-{request.split}.webp", "fashion.json"),
+        origin=hashes(f"fashion-{request.split}.webp", "fashion.json"),
         on_black=True,
     )
 
@@ -75,11 +75,11 @@ def _emoji(style: str, request: DataRequest) -> ArrayData:
         labels,
         embedded.EMOJI_CATEGORIES,
         texts=[(text,) for text in embedded.emoji_names(request.split)] if "text" in request.fields else None,
-        origin=_hashes(f"{name}.webp", "emoji.json"),
+        origin=hashes(f"{name}.webp", "emoji.json"),
     )
 
 
-def _hashes(*names: str) -> str:
+def hashes(*names: str) -> str:
     """What SOURCES.json says of the files that a set is read from."""
     files = json.loads((embedded.FILES / "SOURCES.json").read_text(encoding="utf-8"))["files"]
     return " ".join(files[name]["sha256"] for name in names)
