@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ganzoo.model import Adam, Batch, Model, Phase
     from ganzoo.registry import Registry, get_registry
     from ganzoo.runs import Run, load_model
-    from ganzoo.sampling import sample
+    from ganzoo.sampling import sample, translate
 
 __version__ = "0.1.0"
 
@@ -46,6 +46,7 @@ _LAZY = {
     "load_model": "ganzoo.runs",
     "sample": "ganzoo.sampling",
     "setting": "ganzoo.config",
+    "translate": "ganzoo.sampling",
 }
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "load_model",
     "sample",
     "setting",
+    "translate",
 ]
 
 

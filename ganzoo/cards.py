@@ -101,8 +101,8 @@ class Dataset:
     """One data set by name.
 
     `load` names a function `(request: ganzoo.data.DataRequest) -> ganzoo.data.Data`. `size` is the native size in
-    pixels, 0 where pictures differ; `count` the number of training pictures; `embedded` says that it ships inside a
-    package and needs no download.
+    pixels, 0 where pictures differ; `count` the number of training pictures (of all, where there is only a test split);
+    `embedded` says that it ships inside a package and needs no download.
     """
 
     name: str

@@ -142,6 +142,8 @@ class Model(nn.Module):
     """Those of `sampling` that only `encode` reads: a sample needs them not."""
     takes: tuple[str, ...] = ()
     """Inputs that a person may give this model: `label`, `text`, or a picture field."""
+    trained_through: tuple[str, ...] = ()
+    """Feature networks that a loss of its training looked through: by these it is better than it looks."""
     scale: int = 1
     """Pixels that a model which takes pictures in makes of each pixel, in height and in width."""
     multiple: int | None = None

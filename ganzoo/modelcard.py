@@ -6,6 +6,7 @@ import json
 
 from ganzoo.cards import Architecture, Task
 from ganzoo.config import facts
+from ganzoo.figures import amount, extent
 from ganzoo.runs import BEST, CONFIG, WEIGHTS, Run, Scores
 
 
@@ -32,8 +33,8 @@ tags:
 
 {card.title} ({card.paper}, {card.year}): {card.summary}.
 
-Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data.count:,} pictures of {run.data.name} at
-{run.data.size} x {run.data.size}.
+Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data.name}: {amount(run.data)},
+{extent(run.data)}.
 {_measured(scores) if scores else ""}
 | setting | value |
 | --- | --- |
@@ -43,11 +44,21 @@ Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data
 
 ```
 pip install {run.plugin}
-ganzoo generate PATH_OF_THIS_FOLDER -n 64
+{chr(10).join(_uses(task))}
 ```
 
 The code of the architecture is under {card.licence}; the data are under their own licence (`ganzoo data list`).
 """
+
+
+def _uses(task: Task) -> list[str]:
+    """The commands that use it."""
+    command = "ganzoo generate PATH_OF_THIS_FOLDER"
+    if not task.directions:
+        return [f"{command} -n 64"]
+    one = f"{command} --input photo.png"
+    others = [f"{one} --direction {way.name}" for way in task.directions[1:]]
+    return [one, *others, f"{command} --input photos/ --out answers/"]
 
 
 def _measured(scores: Scores) -> str:

@@ -8,35 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ganzoo.data.base import DataSpec
 from ganzoo.engine.files import write_atomic
 
+Pixels = NDArray[np.uint8]
 GAP = 2
+BETWEEN = 8
+"""Pixels between two groups of a grid, where there are `GAP` between the pictures of one."""
+VISIBLE = 64
+"""Pictures of a grid that are smaller than this are enlarged by a whole factor,"""
+WIDE = 1024
+"""unless the grid is as wide as this already."""
+SHAPE = 1.3
+"""A grid of groups is about this much wider than high."""
 
 
-def to_bytes(pictures: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def to_bytes(pictures: Tensor) -> Pixels:
     """(N, C, H, W) in [-1, 1], clamped, as uint8 (N, H, W, C), rounded to nearest."""
     scaled = pictures.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
-    array: np.ndarray[Any, np.dtype[np.uint8]] = scaled.permute(0, 2, 3, 1).byte().cpu().numpy()
+    array: Pixels = scaled.permute(0, 2, 3, 1).byte().cpu().numpy()
     return array
 
 
-def save_picture(picture: np.ndarray[Any, np.dtype[np.uint8]], path: Path) -> None:
+def save_picture(picture: Pixels, path: Path) -> None:
     """Write one picture, uint8 (H, W, C) with C 1 or 3, as PNG."""
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
     write_atomic(path, lambda stream: image.save(stream, format="PNG"))
 
 
-def grid(pictures: Tensor, columns: int, gap: int = GAP) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def grid(pictures: Tensor, columns: int, gap: int = GAP) -> Pixels:
     """Pictures (N, C, H, W) in [-1, 1] side by side on white, row by row; small ones are enlarged by a whole factor."""
     tiles = to_bytes(pictures)
     count, height, width, channels = tiles.shape
-    scale = max(1, 64 // max(height, width)) if columns * width < 1024 else 1
+    scale = max(1, VISIBLE // max(height, width)) if columns * width < WIDE else 1
     if scale > 1:
         tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
         height, width = height * scale, width * scale
@@ -58,31 +66,55 @@ def save_grid(samples: Tensor, path: Path, inputs: Mapping[str, Any], data: Data
 def save_answers(samples: Tensor, path: Path, inputs: Mapping[str, Any], data: DataSpec) -> None:
     """How samples of a model that takes pictures in are shown: input, output and, where it is known, the truth, side by
     side; groups of these in rows, with a wider gap between them."""
+    save_picture(beside(shown(samples, inputs, data)), path)
+
+
+def shown(samples: Tensor, inputs: Mapping[str, Any], data: DataSpec) -> list[Tensor]:
+    """The sets of pictures that `save_answers` shows: what was given, the samples, and the truth where it is known."""
     given = next(value for name, value in inputs.items() if data.has(name) and data.field(name).kind == "image")
-    rows = [given.float().cpu(), samples, *([inputs["truth"]] if "truth" in inputs else [])]
-    save_picture(beside(rows), path)
+    return [given.float().cpu(), samples, *([inputs["truth"]] if "truth" in inputs else [])]
 
 
-def beside(rows: Sequence[Tensor], columns: int | None = None) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Sets of pictures (N, C, h, w) in [-1, 1] as groups: the first of each set side by side, then the second of each.
+def beside(rows: Sequence[Tensor], columns: int | None = None) -> Pixels:
+    """Sets of pictures (N, C, h, w) in [-1, 1] as `groups`: the first of each set side by side, then the second."""
+    return groups(list(zip(*map(to_bytes, rows), strict=True)), columns)
 
-    Smaller pictures are enlarged to the largest by repeating pixels, grey ones among coloured ones become coloured.
-    `columns`: groups side by side, by default as square as it goes.
+
+def groups(members: Sequence[Sequence[Pixels]], columns: int | None = None) -> Pixels:
+    """Groups of pictures uint8 (h, w, C) of any size, each group side by side, on white.
+
+    Within a group, smaller pictures are enlarged by a whole factor, each pixel repeated, towards the largest; grey ones
+    among coloured ones become coloured. All is enlarged in the same way where pictures are small. `columns`: groups
+    side by side, by default about as wide as high, or a little wider.
     """
-    height, width = (max(row.shape[axis] for row in rows) for axis in (2, 3))
-    channels = max(row.shape[1] for row in rows)
-    fitted = [interpolate(row, (height, width), mode="nearest").expand(-1, channels, -1, -1) for row in rows]
-    groups = torch.stack(fitted, 1)
-    count, members = groups.shape[:2]
-    columns = columns or max(1, round(math.sqrt(count / members)))
-    sheets = [grid(group, members) for group in groups]
-    space = np.full((sheets[0].shape[0], 4 * GAP, channels), 255, np.uint8)
-    sheets += [np.full_like(sheets[0], 255)] * (-count % columns)
-    lines = []
-    for start in range(0, len(sheets), columns):
-        line = [part for sheet in sheets[start : start + columns] for part in (sheet, space)]
-        lines.append(np.concatenate(line[:-1], axis=1))
-    return np.concatenate(lines)
+    channels = max(picture.shape[2] for group in members for picture in group)
+    fitted = [[_enlarged(picture, _factor(picture, group)) for picture in group] for group in members]
+    height, width = (max(picture.shape[axis] for group in fitted for picture in group) for axis in (0, 1))
+    across = len(fitted[0])
+    if columns is None:
+        columns = max(1, min(len(fitted), round(math.sqrt(SHAPE * len(fitted) * height / (across * width)))))
+    larger = max(1, VISIBLE // max(height, width)) if columns * across * width < WIDE else 1
+    height, width = height * larger, width * larger
+    down, right = height + BETWEEN, across * (width + GAP) - GAP + BETWEEN
+    lines = math.ceil(len(fitted) / columns)
+    margin = 2 * GAP - BETWEEN
+    sheet = np.full((lines * down + margin, columns * right + margin, channels), 255, np.uint8)
+    for index, group in enumerate(fitted):
+        for place, picture in enumerate(group):
+            picture = _enlarged(picture, larger)
+            top = GAP + index // columns * down + (height - picture.shape[0]) // 2
+            left = GAP + index % columns * right + place * (width + GAP) + (width - picture.shape[1]) // 2
+            sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def _factor(picture: Pixels, group: Sequence[Pixels]) -> int:
+    """By how much a picture can be enlarged without being larger than the largest of its group."""
+    return max(min(other.shape[0] // picture.shape[0], other.shape[1] // picture.shape[1]) for other in group) or 1
+
+
+def _enlarged(picture: Pixels, factor: int) -> Pixels:
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1) if factor > 1 else picture
 
 
 def columns_for(count: int, inputs: Mapping[str, Any], data: DataSpec) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ganzoo.engine.noise import Noise
+from ganzoo.errors import UserError
 from ganzoo.model import Model, SampleRequest, truncated_normal
 
 BLOCK = 64
@@ -66,6 +69,30 @@ def answers(model: Model, field: str, pictures: Tensor, *, seed: int = 0, first:
     inputs = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
     with torch.inference_mode():
         return model.generate(inputs).float().cpu()
+
+
+def translate(
+    model: Model, picture: Path | str | Image.Image, field: str = "", *, keep_size: bool = False, seed: int = 0
+) -> Image.Image:
+    """What a model that takes pictures in makes of one: a file, or a picture of Pillow's, of any size and mode.
+
+    `field` is the input that it is given as, by default the first that the model takes. A model for super-resolution
+    enlarges the picture as it is; another gets it at the size of its training, cut as in training (the setting `fit`),
+    or with `keep_size` as it is.
+
+    Raises:
+        UserError: when the file cannot be read, the model takes no such input, or not every size.
+        TooLarge: when there is not enough memory for it.
+    """
+    from ganzoo.data.images import BrokenPicture
+    from ganzoo.tiling import Translator
+
+    translator = Translator(model, field, keep_size=keep_size, seed=seed)
+    try:
+        made = translator(translator.prepare(picture if isinstance(picture, Image.Image) else Path(picture)))
+    except BrokenPicture as error:
+        raise UserError(str(error)) from error
+    return Image.fromarray(made[..., 0] if made.shape[2] == 1 else made)
 
 
 def sample(

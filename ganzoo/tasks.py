@@ -11,6 +11,10 @@ LATENT = ("ppl", "authpct", "parameters", "latency", "throughput")
 """Metrics of what draws pictures from a latent."""
 TRUTH = ("psnr", "ssim", "lpips", "perceptual", "perceptual_squeeze")
 """Metrics of what has a known answer."""
+LOOKS = ("fd", "kid", "precision", "sharpness", "spectrum")
+"""Metrics of a set of pictures that were made of given ones, whose variety is that of what was given."""
+COST = ("parameters", "latency")
+"""What a picture that is made of a given one costs."""
 
 
 @hookimpl
@@ -58,7 +62,7 @@ def ganzoo_tasks() -> list[Task]:
             output="b",
             given={"a": "image", "b": "image"},
             show="ganzoo.pictures:save_answers",
-            metrics=("l1", *TRUTH, "cycle", *SETS),
+            metrics=("l1", *TRUTH, "cycle", *LOOKS, "coverage", *COST),
             directions=(Direction(name="a2b", input="a", output="b"), Direction(name="b2a", input="b", output="a")),
         ),
         Task(
@@ -70,7 +74,7 @@ def ganzoo_tasks() -> list[Task]:
             output="target",
             given={"source": "image"},
             show="ganzoo.pictures:save_answers",
-            metrics=("l1", *TRUTH, *SETS),
+            metrics=("l1", *TRUTH, *LOOKS, "coverage", *COST),
             directions=(Direction(input="source", output="target"),),
         ),
         Task(
@@ -82,7 +86,7 @@ def ganzoo_tasks() -> list[Task]:
             output="high",
             given={"low": "image"},
             show="ganzoo.pictures:save_answers",
-            metrics=("psnr_y", "ssim_y", "lpips", "perceptual", "perceptual_squeeze", *SETS),
+            metrics=("psnr_y", "ssim_y", "lpips", "perceptual", "perceptual_squeeze", *LOOKS, *COST),
             directions=(Direction(input="low", output="high"),),
         ),
     ]

@@ -9,17 +9,33 @@ import pytest
 import torch
 from conftest import TinyRuns
 
-from ganzoo.cards import resolve
-from ganzoo.config import Layer, Settings, build, facts
-from ganzoo.data.base import DataSpec, Field
+from ganzoo.cards import Task, resolve
+from ganzoo.config import AdversarialSettings, Layer, Settings, build, facts
+from ganzoo.data.base import DataRequest, DataSpec, Field
 from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.errors import UserError
 from ganzoo.model import Model, SampleRequest
 from ganzoo.registry import get_registry
 from ganzoo.runs import build_model, load_model
+from ganzoo.sampling import answers
 
 ARCHITECTURES = sorted(get_registry().architectures)
-ADVERSARIAL = ["vanilla", "cgan", "dcgan"]
+ADVERSARIAL = [
+    name
+    for name in ARCHITECTURES
+    if issubclass(resolve(get_registry().architectures[name].config), AdversarialSettings)
+]
+
+
+def task_of(name: str) -> Task:
+    registry = get_registry()
+    return registry.tasks[registry.architectures[name].task]
+
+
+def settings_of(name: str, size: int, **settings: Any) -> Settings:
+    card = get_registry().architectures[name]
+    built, _ = build(resolve(card.config), [Layer("test", {**card.tiny, **settings, "size": size})])
+    return built
 
 
 def spec(size: int = 28, channels: int = 1, classes: int = 5) -> DataSpec:
@@ -30,12 +46,33 @@ def spec(size: int = 28, channels: int = 1, classes: int = 5) -> DataSpec:
     return DataSpec(name="made-up", split="train", count=100, fields=fields)
 
 
+def spec_for(name: str, size: int | None = None, channels: int = 1) -> DataSpec:
+    """What that architecture may be built for: pictures with labels, or the pictures that it takes in and makes."""
+    task = task_of(name)
+    if not task.directions:
+        return spec(size or 28, channels)
+    size = size or 32
+    scale = settings_of(name, size).wants(DataRequest()).scale
+    sizes = {"low": size // scale}
+    order = sorted(task.batch, key=lambda field: -sizes.get(field, size))
+    fields = (Field(name=n, kind="image", channels=channels, size=sizes.get(n, size)) for n in order)
+    return DataSpec(name="made-up", split="train", count=100, fields=tuple(fields))
+
+
+def request_for(model: Model, name: str, count: int) -> SampleRequest:
+    """Noise, and pictures where it takes some in."""
+    given = {}
+    if task_of(name).directions:
+        field = model.data.field(task_of(name).direction().input)
+        generator = torch.Generator().manual_seed(1)
+        given = {field.name: torch.rand(count, field.channels, field.size, field.size, generator=generator) * 2 - 1}
+    return SampleRequest(count=count, noise=Noise(0, count=count), given=given)
+
+
 def make(name: str, data: DataSpec, **settings: Any) -> Model:
-    card = get_registry().architectures[name]
-    values = {**card.tiny, **settings, "size": data.size}
-    built, _ = build(resolve(card.config), [Layer("test", values)])
+    built = settings_of(name, data.size, **settings)
     seed_globals(0, "weights")
-    return build_model(card, built, data)
+    return build_model(get_registry().architectures[name], built, data)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -53,48 +90,68 @@ def test_the_card_is_complete_and_the_settings_have_help(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_it_builds_and_generates_at_every_size_it_claims(name: str) -> None:
-    for size in get_registry().architectures[name].sizes or (16, 33):
+    for size in get_registry().architectures[name].sizes or ((32, 64) if task_of(name).directions else (16, 33)):
         for channels in (1, 3):
-            model = make(name, spec(size, channels)).eval()
-            inputs = model.inputs(SampleRequest(count=2, noise=Noise(0, count=2)))
-            pictures = model.generate(inputs)
+            model = make(name, spec_for(name, size, channels)).eval()
+            pictures = model.generate(model.inputs(request_for(model, name, 2)))
             assert pictures.shape == (2, channels, size, size)
             assert pictures.abs().max() <= 1
 
 
 @pytest.mark.parametrize("name", [n for n in ARCHITECTURES if get_registry().architectures[n].sizes])
 def test_a_size_that_it_cannot_do_is_refused_with_the_nearest_it_can(name: str) -> None:
-    with pytest.raises(UserError, match="--set size=28"):
-        make(name, spec(27))
+    smallest = min(get_registry().architectures[name].sizes)
+    with pytest.raises(UserError, match=f"--set size={smallest}"):
+        make(name, spec_for(name, smallest - 1))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(name: str) -> None:
-    model = make(name, spec()).eval()
-    inputs = model.inputs(SampleRequest(count=6, noise=Noise(0, count=6)))
+    model = make(name, spec_for(name)).eval()
+    inputs = model.inputs(request_for(model, name, 6))
     whole = model.generate(inputs)
     alone = model.generate({key: value[3:4] for key, value in inputs.items()})
     assert torch.allclose(whole[3:4], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_generating_is_differentiable_in_the_latent(name: str) -> None:
-    model = make(name, spec()).eval()
-    inputs = model.inputs(SampleRequest(count=2, noise=Noise(0, count=2)))
-    if "z" not in inputs:
-        pytest.skip("no latent")
-    inputs["z"] = inputs["z"].clone().requires_grad_(True)
-    model.generate(inputs).sum().backward()
-    assert inputs["z"].grad.abs().sum() > 0
+def test_generating_is_differentiable_in_the_latent_or_the_picture(name: str) -> None:
+    model = make(name, spec_for(name)).eval()
+    inputs = model.inputs(request_for(model, name, 2))
+    entry = task_of(name).direction().input if task_of(name).directions else "z"
+    inputs[entry] = inputs[entry].clone().requires_grad_(True)
+    model.generate(inputs).square().sum().backward()
+    assert inputs[entry].grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", [n for n in ARCHITECTURES if task_of(n).directions])
+def test_a_model_that_takes_pictures_in_asks_for_them(name: str) -> None:
+    model = make(name, spec_for(name)).eval()
+    assert set(model.takes) == {direction.input for direction in task_of(name).directions}
+    with pytest.raises(UserError):
+        model.inputs(SampleRequest(count=2, noise=Noise(0, count=2)))
+
+
+@pytest.mark.parametrize("name", [n for n in ARCHITECTURES if task_of(n).directions])
+def test_every_direction_goes_from_its_pictures_to_its_pictures(name: str) -> None:
+    model = make(name, spec_for(name, channels=3)).eval()
+    for direction in task_of(name).directions:
+        side, expected = model.data.field(direction.input).size, model.data.field(direction.output)
+        made = answers(model, direction.input, torch.zeros(3, 3, side, side))
+        assert made.shape == (3, expected.channels, expected.size, expected.size)
+        if model.multiple is not None:
+            larger = answers(model, direction.input, torch.zeros(1, 3, side + model.multiple, side))
+            assert larger.shape[2:] == (expected.size + model.scale * model.multiple, expected.size)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_network_is_trained_by_a_phase_and_every_weight_of_it_gets_a_gradient(
     name: str, tiny_run: TinyRuns
 ) -> None:
-    trainer = tiny_run(name, steps=2).trainer
+    trainer = tiny_run(name, steps=6).trainer
     before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
-    trainer.train_step()
+    for _ in range(1 + max(phase.start for phase in trainer.phases)):
+        trainer.train_step()
     trained = {network for phase in trainer.phases for network in phase.trains}
     for network in trained:
         for key, parameter in trainer.networks[network].named_parameters():
@@ -174,7 +231,7 @@ def test_the_dcgan_of_the_paper_has_its_widths_at_64_pixels() -> None:
 
 
 def test_truncation_keeps_the_latent_within_its_bound_and_leaves_the_rest_alone() -> None:
-    model = make("dcgan", spec())
+    model = make("dcgan", spec_for("dcgan"))
     free = model.inputs(SampleRequest(count=50, noise=Noise(0, count=50)))["z"]
     tight = model.inputs(SampleRequest(count=50, noise=Noise(0, count=50), truncation=0.7))["z"]
     assert tight.abs().max() <= 0.7

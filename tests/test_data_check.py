@@ -20,6 +20,7 @@ from ganzoo.cli.data import data, print_wrapped
 from ganzoo.config import AdversarialSettings, Layer, build
 from ganzoo.data.check import Report, check
 from ganzoo.errors import UserError
+from ganzoo.registry import get_registry
 
 
 def picture(seed: int, size: tuple[int, int] = (48, 48)) -> Image.Image:
@@ -168,6 +169,92 @@ def test_pairs_domains_and_captions_are_recognised(tmp_path: Path) -> None:
     wide = check(tmp_path / "wide")
     assert wide.uses == {"generation": 3, "text-to-image": 3, "paired translation": 3}
     assert not advised(wide, "not square")
+
+
+def test_two_domains_are_counted_and_what_equal_names_mean_is_said(tmp_path: Path) -> None:
+    for i in range(4):
+        save(picture(i), tmp_path / "trainA" / f"{i}.png")
+        save(picture(i + 20), tmp_path / "trainB" / f"x{i}.png")
+        save(picture(i + 40), tmp_path / "testA" / f"{i}.png")
+        save(picture(i + 60), tmp_path / "testB" / f"x{i}.png")
+    save(picture(80), tmp_path / "trainB" / "x4.png")
+    save(picture(2), tmp_path / "testA" / "again.png")
+    report = check(tmp_path)
+    assert report.splits == {"train": 9, "test": 9}
+    assert report.domains == {"A": 4, "B": 5}
+    assert report.uses["unpaired translation"] == 5
+    assert "paired translation" not in report.uses
+    assert report.leaked == (("trainA/2.png", "testA/again.png"),)
+    assert not report.aligned
+    assert not advised(report, "same names")
+    assert not advised(report, "without a partner")
+    same = tmp_path / "same"
+    for i in range(3):
+        save(picture(i), same / "A" / f"{i}.png")
+        save(picture(i + 9), same / "B" / f"{i}.jpg")
+    report = check(same)
+    assert report.aligned
+    assert report.uses.keys() == {"generation", "class-conditional", "paired translation", "unpaired translation"}
+    assert advised(report, "both folders hold the same names", "rename")
+
+
+def test_pairs_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
+    for i in range(4):
+        save(picture(i), tmp_path / "source" / f"{i}.png")
+        save(picture(i + 9), tmp_path / "target" / f"{i}.png")
+    save(picture(20), tmp_path / "source" / "alone.png")
+    save(picture(21), tmp_path / "target" / "lonely.png")
+    save(picture(22, (48, 30)), tmp_path / "target" / "3.png")
+    report = check(tmp_path)
+    assert report.uses["paired translation"] == 3
+    assert report.partnerless == ("source/alone.png", "target/lonely.png")
+    assert report.unlike == ("source/3.png",)
+    assert advised(report, "pictures without a partner: 2 (source/alone.png, target/lonely.png)", "the same name")
+    assert advised(report, "pairs whose two pictures differ in shape: 1 (source/3.png)", "cut both")
+
+
+def test_a_folder_whose_partner_is_missing_is_told(tmp_path: Path) -> None:
+    for i in range(2):
+        save(picture(i), tmp_path / "A" / f"{i}.png")
+    report = check(tmp_path)
+    assert report.uses == {"generation": 2}
+    assert advised(report, "the folder 'a' has no partner 'b' with pictures beside it")
+    save(picture(5), tmp_path / "C" / "1.png")
+    assert not advised(check(tmp_path), "no partner"), "with C beside it A is a class"
+
+
+def test_side_by_side_pairs_are_trained_at_the_size_of_a_half(tmp_path: Path) -> None:
+    for i in range(3):
+        save(picture(i, (96, 48)), tmp_path / f"{i}.png")
+    report = check(tmp_path)
+    assert report.side_by_side
+    assert report.sizes is not None
+    assert (report.sizes.suggested, report.sizes.enlarged) == (48, 0)
+
+
+def test_large_pictures_can_be_learnt_to_enlarge(tmp_path: Path) -> None:
+    save(picture(1, (200, 130)), tmp_path / "train" / "1.png")
+    save(picture(2, (64, 64)), tmp_path / "train" / "2.png")
+    save(picture(3, (500, 60)), tmp_path / "train" / "3.png")
+    save(picture(4, (128, 128)), tmp_path / "test" / "4.png")
+    report = check(tmp_path)
+    assert report.uses == {"generation": 3, "super-resolution": 2}
+    assert (report.patches, report.too_small) == (3 * 2 + 1, 1)
+    assert advised(report, "smaller than the 64 x 64 pixels of a patch: 1", "--set size")
+    shown = CliRunner().invoke(data, ["check", str(tmp_path)]).stdout
+    assert "7 of 64 x 64 pixels" in shown
+
+
+def test_the_command_names_the_architectures_that_the_pictures_can_train(tmp_path: Path) -> None:
+    for i in range(3):
+        save(picture(i, (96, 48)), tmp_path / f"{i}.png")
+    shown = " ".join(CliRunner().invoke(data, ["check", str(tmp_path)]).stdout.split())
+    cards = get_registry().architectures.values()
+    for task, listed in (("generation", True), ("paired-translation", True), ("unpaired-translation", False)):
+        names = sorted(card.name for card in cards if card.task == task)
+        assert names
+        assert (f"{task.replace('-', ' ')}: {', '.join(names)}" in shown) is listed
+    assert f"laid out for {'generation (3), paired translation (3)'}" in shown
 
 
 def test_a_zip_gives_the_report_of_its_folder(tmp_path: Path) -> None:

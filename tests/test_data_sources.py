@@ -21,8 +21,9 @@ from PIL import Image
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field
 from ganzoo.data.images import BrokenPicture, Facts
 from ganzoo.data.names import natural, printable
-from ganzoo.data.sources import FileData, materialise, open_path, suggest_size
+from ganzoo.data.sources import FileData, open_files, open_path, suggest_size
 from ganzoo.data.store import Skipped, describe_skipped
+from ganzoo.data.whole import materialise
 from ganzoo.errors import GanzooWarning, UserError
 
 LABELLED = ("image", "label")
@@ -61,7 +62,7 @@ def zipped(folder: Path, inside: str = "") -> Path:
 
 
 def opened(path: Path, fields: tuple[str, ...] = ("image",), **options: Any) -> FileData:
-    return open_path(path, DataRequest(fields=fields, **options))
+    return open_files(path, DataRequest(fields=fields, **options))
 
 
 def values(data: Any, field: str, indices: Sequence[int] | None = None) -> list[int]:
@@ -268,6 +269,80 @@ def test_pairs_that_are_none(tmp_path: Path) -> None:
     assert "8 x 8" in message
 
 
+@pytest.mark.parametrize("wide", [False, True], ids=["folders", "side by side"])
+def test_reversed_pairs_are_the_pairs_with_their_fields_exchanged(tmp_path: Path, wide: bool) -> None:
+    for number in range(3):
+        if wide:
+            speckle(tmp_path / f"{number}.png", number, (32, 16))
+        else:
+            speckle(tmp_path / "source" / f"{number}.png", number)
+            speckle(tmp_path / "target" / f"{number}.png", number + 10)
+    plain, turned = opened(tmp_path, PAIRED), opened(tmp_path, PAIRED, reverse=True)
+    assert [f.name for f in turned.spec.fields] == ["source", "target"]
+    for rows in (turned.read(range(3)), materialise(turned).columns):
+        assert same({"source": rows["target"], "target": rows["source"]}, plain.read(range(3)))
+    smaller = turned.resized(size=8).read([1])
+    assert same({"source": smaller["target"], "target": smaller["source"]}, plain.resized(size=8).read([1]))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fits"),
+    [
+        ((16, 16), (8, 8), True),
+        ((300, 200), (600, 400), True),
+        ((512, 341), (256, 170), True),
+        ((512, 341), (256, 171), True),
+        ((300, 200), (200, 300), False),
+        ((256, 256), (256, 300), False),
+        ((64, 64), (64, 60), False),
+    ],
+)
+def test_the_pictures_of_a_pair_may_differ_in_size_but_not_in_shape(
+    tmp_path: Path, source: tuple[int, int], target: tuple[int, int], fits: bool
+) -> None:
+    paint(tmp_path / "source" / "good.png", 1)
+    paint(tmp_path / "target" / "good.png", 2)
+    paint(tmp_path / "source" / "odd.png", 3, size=source)
+    paint(tmp_path / "target" / "odd.png", 4, size=target)
+    data = opened(tmp_path, PAIRED)
+    assert values(data, "source") == ([1, 3] if fits else [1])
+    assert data.skipped == ([] if fits else [Skipped("source/odd.png", "its target has another shape")])
+
+
+def test_pairs_that_all_differ_in_shape_are_refused(tmp_path: Path) -> None:
+    for number in range(2):
+        paint(tmp_path / "source" / f"{number}.png", size=(30, 20))
+        paint(tmp_path / "target" / f"{number}.png", size=(20, 20))
+    lines = refused(tmp_path, PAIRED).splitlines()
+    assert lines[0] == (
+        f"{tmp_path}: no pair can be used: the two pictures of a pair differ in shape (source/0.png has 30 x 20 and "
+        "target/0.png has 20 x 20); expected the same width / height: cut both to the same part of the scene"
+    )
+    assert lines[1:] == ["2 files skipped (its target has another shape): source/0.png, source/1.png"]
+
+
+def test_a_pair_with_a_broken_picture_is_left_out_and_its_partner_named(tmp_path: Path) -> None:
+    for number in range(2):
+        paint(tmp_path / "source" / f"{number}.png", number)
+        paint(tmp_path / "target" / f"{number}.png", number)
+    (tmp_path / "target" / "0.png").write_bytes(b"<html>")
+    data = opened(tmp_path, PAIRED)
+    assert values(data, "source") == [1]
+    assert data.skipped == [
+        Skipped("source/0.png", "its partner cannot be used"),
+        Skipped("target/0.png", "not a picture of a known format"),
+    ]
+    assert len(data.facts) == 2
+
+
+def test_an_empty_folder_of_pairs_is_a_missing_one(tmp_path: Path) -> None:
+    paint(tmp_path / "source" / "1.png")
+    (tmp_path / "target").mkdir()
+    message = refused(tmp_path, PAIRED)
+    assert "the folder 'source' has no partner 'target' with pictures beside it" in message
+    assert "expected two folders of equal names: source/1.png target/1.png" in message
+
+
 def test_domains_of_different_length_wrap_around(tmp_path: Path) -> None:
     for number in range(5):
         paint(tmp_path / "A" / f"{number}.png", number)
@@ -407,12 +482,14 @@ def test_truncated_bodies_are_left_out_of_a_materialised_set(tmp_path: Path) -> 
 @pytest.mark.parametrize("broken", ["A", "B"])
 def test_truncated_bodies_of_one_domain_leave_the_other_alone(tmp_path: Path, broken: str) -> None:
     for i in range(4):
-        speckle(tmp_path / "A" / f"{i}.png", i)
-        speckle(tmp_path / "B" / f"{i}.png", i + 10)
-    truncate(tmp_path / broken / "1.png")
+        speckle(tmp_path / "A" / f"a{i}.png", i)
+        speckle(tmp_path / "B" / f"b{i}.png", i + 10)
+    truncate(tmp_path / broken / f"{broken.lower()}1.png")
     data = opened(tmp_path, UNPAIRED)
     whole = materialise(data)
     assert len(whole) == 4
+    assert {f.name: f.rows for f in whole.spec.fields} == {"a": 4, "b": 4} | {broken.lower(): 3}
+    assert not whole.spec.aligned
     assert (whole.columns[broken.lower()] == data.read([0, 2, 3, 0])[broken.lower()]).all()
 
 
@@ -468,6 +545,8 @@ def test_all_mistakes_of_a_request_are_told_at_once(tmp_path: Path) -> None:
     assert len(message.splitlines()) == 5
     for piece in ("'test'", "image, sound", "size 0", "channels 4", "'pad'"):
         assert piece in message
+    with pytest.raises(UserError, match="a folder of pictures gives"):
+        open_path(tmp_path, DataRequest(fields=("low", "image")))
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from ganzoo.cards import Metric
-from ganzoo_evaluation.controls import BLURRED, COPIES, EXPLANATIONS, GAUSSIAN, HELD_OUT, REPEATED, sees
+from ganzoo_evaluation.controls import (
+    BICUBIC,
+    BLURRED,
+    COPIES,
+    EXPLANATIONS,
+    FILL,
+    GAUSSIAN,
+    HELD_OUT,
+    INPUT,
+    NEAREST,
+    REPEATED,
+    sees,
+)
 from ganzoo_evaluation.passport import Estimate, Passport
 from ganzoo_evaluation.results import Row
 
@@ -26,7 +38,8 @@ def rows(counts: int = 100, held_out: int = 100, **values: float) -> list[Row]:
 
 
 def test_every_control_says_what_it_is_there_for() -> None:
-    assert set(EXPLANATIONS) == {HELD_OUT, COPIES, BLURRED, REPEATED, GAUSSIAN}
+    drawn, given = {HELD_OUT, COPIES, BLURRED, REPEATED, GAUSSIAN}, {INPUT, FILL, BICUBIC, NEAREST}
+    assert set(EXPLANATIONS) == drawn | given
 
 
 def test_a_metric_sees_what_is_worse_by_more_than_two_errors() -> None:

@@ -85,7 +85,24 @@ def test_the_error_of_a_median_is_its_spread() -> None:
     assert predicted == pytest.approx(spread, rel=0.15)
 
 
-def test_pictures_without_a_model_and_models_that_need_pictures_have_no_cost() -> None:
+def test_a_model_that_takes_pictures_in_is_timed_on_pictures_of_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+
+    class Mirror(Sleeper):
+        takes = ("image",)
+
+        def inputs(self, request: SampleRequest) -> dict[str, Any]:
+            shapes.append(tuple(request.given["image"].shape))
+            assert -1 <= float(request.given["image"].min()) < float(request.given["image"].max()) <= 1
+            return {"z": request.noise.randn(3)}
+
+    monkeypatch.setattr(cost, "SECONDS", 0.01)
+    assert cost.compute_latency(row(Mirror(fixed=0.001))).value >= 1
+    field = Mirror().data.image
+    assert shapes == [(1, field.channels, field.size, field.size)]
+
+
+def test_without_a_model_or_what_it_makes_its_pictures_of_there_is_no_cost() -> None:
     for compute in (cost.compute_parameters, cost.compute_latency, cost.compute_throughput):
         with pytest.raises(NotApplicable, match="only pictures"):
             compute(row(None))

@@ -26,12 +26,12 @@ from torch.nn import functional
 from ganzoo.engine.noise import derive
 from ganzoo.errors import UserError
 from ganzoo_data import embedded
-from ganzoo_evaluation import backbone, efflite0, fashionnet, inception, resize, timm_networks, vgg
+from ganzoo_evaluation import backbone, efflite0, fashionnet, inception, resize, squeezenet, timm_networks, vgg
 from ganzoo_evaluation.backbone import FILES, Backbone, Published, published_weights, read_weights
 from ganzoo_evaluation.base import Array, NetworkRequest
 from ganzoo_evaluation.folding import fold, fold_pairs, folded
 
-EMBEDDED = {"efflite0": efflite0.load, "fashionnet": fashionnet.load}
+EMBEDDED = {"efflite0": efflite0.load, "fashionnet": fashionnet.load, "squeezenet": squeezenet.load}
 SOURCES = json.loads((FILES / "SOURCES.json").read_text(encoding="utf-8"))["files"]
 
 
@@ -118,7 +118,7 @@ def test_the_files_stay_small() -> None:
 
 
 def test_no_network_module_imports_torchvision_or_timm() -> None:
-    names = "backbone, efflite0, fashionnet, folding, inception, resize, timm_networks, vgg"
+    names = "backbone, efflite0, fashionnet, folding, inception, resize, squeezenet, timm_networks, vgg"
     code = f"import sys; from ganzoo_evaluation import {names}; print({{'torchvision', 'timm'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"

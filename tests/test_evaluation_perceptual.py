@@ -6,7 +6,7 @@ import copy
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ from ganzoo.sampling import sample
 from ganzoo_data.embedded import photos
 from ganzoo_evaluation import path_length, perceptual
 from ganzoo_evaluation.backbone import FILES, read_weights
-from ganzoo_evaluation.base import Block, Comparison, Measured, NotApplicable, Plan
+from ganzoo_evaluation.base import Block, Comparison, Measured, NotApplicable, Plan, Value
 from ganzoo_evaluation.perceptual import (
     LpipsPairs,
     LpipsStages,
     PerceptualPairs,
+    SqueezePairs,
     StageDistance,
     embedded_distance,
     lpips_distance,
@@ -105,6 +106,10 @@ def as_float(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
+NETWORKS = ("efflite0", "squeezenet")
+"""That ship with the zoo."""
+
+
 # --- distances --------------------------------------------------------------------------------------------------------
 
 
@@ -121,8 +126,10 @@ def test_directions_at_a_right_angle_are_2_apart_and_opposite_ones_4() -> None:
     assert weighed(a, a).tolist() == pytest.approx([11 + 4])  # 3 x (2 / sqrt(3))^2 = 4
 
 
-def test_embedded_distance_is_0_for_the_same_symmetric_and_independent_of_the_batch() -> None:
-    distance, pictures = embedded_distance(), as_float(photographs())
+@pytest.mark.parametrize("network", NETWORKS)
+def test_embedded_distance_is_0_for_the_same_symmetric_and_independent_of_the_batch(network: str) -> None:
+    distance, pictures = embedded_distance(network=network), as_float(photographs())
+    assert (distance.name, distance.network) == (f"perceptual[{network}]", network)
     with torch.inference_mode():
         assert distance(pictures, pictures).tolist() == [0.0] * len(pictures)
         there, back = distance(pictures, pictures.flip(0)), distance(pictures.flip(0), pictures)
@@ -130,21 +137,74 @@ def test_embedded_distance_is_0_for_the_same_symmetric_and_independent_of_the_ba
         assert torch.allclose(there[:1], distance(pictures[:1], pictures[-1:]), rtol=1e-4)
 
 
-def test_embedded_distance_grows_with_blur_and_noise_and_less_with_brightness() -> None:
-    distance, real = embedded_distance(), crops(96)
+def test_the_embedded_distance_is_efflite0s_unless_another_is_named() -> None:
+    assert embedded_distance().name == "perceptual[efflite0]"
+    with pytest.raises(UserError, match="look through efflite0 or squeezenet, not 'vgg16'"):
+        embedded_distance(network="vgg16")
+
+
+def noisy(real: list[Image.Image], sigma: float) -> Tensor:
+    draw = torch.Generator().manual_seed(derive(0, "noise"))
+    pictures = tensor(real).float()
+    return (pictures + sigma * torch.randn(pictures.shape, generator=draw)).round().clamp(0, 255).to(torch.uint8)
+
+
+def blurred(real: list[Image.Image], sigma: float) -> Tensor:
+    return tensor([x.filter(ImageFilter.GaussianBlur(sigma)) for x in real])
+
+
+def compressed(real: list[Image.Image], quality: float) -> Tensor:
+    made = []
+    for picture in real:
+        picture.save(content := io.BytesIO(), "JPEG", quality=int(quality))
+        made.append(Image.open(content).convert("RGB"))
+    return tensor(made)
+
+
+DISTORTIONS = {
+    "noise": (noisy, (5, 10, 20, 40)),
+    "blur": (blurred, (0.5, 1, 2, 4)),
+    "jpeg": (compressed, (90, 50, 20, 5)),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_embedded_distance_grows_with_a_distortion_of_every_photograph(network: str, name: str) -> None:
+    """And stays below that of another picture."""
+    distort, amounts = DISTORTIONS[name]
+    distance, real = embedded_distance(network=network), crops(128)
     pictures = as_float(tensor(real))
     with torch.inference_mode():
-        blurred = [
-            distance(pictures, as_float(tensor([x.filter(ImageFilter.GaussianBlur(r)) for x in real]))) for r in (1, 3)
-        ]
+        found = [distance(pictures, as_float(distort(real, amount))) for amount in amounts]
         other = distance(pictures, pictures.roll(1, 0))
+    steps = torch.stack([torch.zeros(len(real)), *found]).diff(dim=0)
+    assert (steps > 0).all()
+    assert found[-1].mean() < other.mean()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_embedded_distance_grows_with_a_shift(network: str) -> None:
+    distance, wide = embedded_distance(network=network), as_float(tensor(crops(136)))
+    with torch.inference_mode():
+        found = [float(distance(wide[..., :128], wide[..., by : 128 + by]).mean()) for by in (0, 1, 2, 4, 8)]
+    assert found[0] == 0
+    assert found == sorted(set(found))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_embedded_distance_hardly_sees_a_change_of_brightness(network: str) -> None:
+    distance, real = embedded_distance(network=network), crops(96)
+    pictures = as_float(tensor(real))
+    with torch.inference_mode():
         brighter = distance(pictures, (pictures + 0.05).clamp(-1, 1))
-    assert (brighter > 0).all()
-    assert float(brighter.mean()) < float(blurred[0].mean()) < float(blurred[1].mean()) < float(other.mean())
+        little_blur = distance(pictures, as_float(blurred(real, 1)))
+    assert 0 < float(brighter.mean()) < float(little_blur.mean())
 
 
-def test_grey_is_colour_and_small_pictures_are_enlarged() -> None:
-    distance = embedded_distance()
+@pytest.mark.parametrize("network", NETWORKS)
+def test_grey_is_colour_and_small_pictures_are_enlarged(network: str) -> None:
+    distance = embedded_distance(network=network)
     a, b = (as_float(photographs(28).flip(0)[:, :1]), as_float(photographs(28)[:, :1]))
     with torch.inference_mode():
         found = distance(a, b)
@@ -156,8 +216,9 @@ def test_grey_is_colour_and_small_pictures_are_enlarged() -> None:
         distance(a, b[:, :, :20, :20])
 
 
-def test_distance_has_finite_gradients_even_where_nothing_is_active() -> None:
-    distance = embedded_distance()
+@pytest.mark.parametrize("network", NETWORKS)
+def test_distance_has_finite_gradients_even_where_nothing_is_active(network: str) -> None:
+    distance = embedded_distance(network=network)
     a = torch.zeros(2, 1, 32, 32, requires_grad=True)
     distance(a, as_float(photographs(32)[:2, :1])).sum().backward()
     assert a.grad is not None
@@ -247,17 +308,26 @@ def collected(kind: Any, a: Tensor, b: Tensor | None, parts: int = 2) -> Compari
     return Comparison(fake=fake, real=Measured(name="real", count=1, collected={}))
 
 
-def test_pairs_give_the_mean_distance_and_its_error() -> None:
+PAIRS: dict[str, tuple[Any, Callable[[Comparison], Value]]] = {
+    "efflite0": (PerceptualPairs, perceptual.compute_perceptual),
+    "squeezenet": (SqueezePairs, perceptual.compute_perceptual_squeeze),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_pairs_give_the_mean_distance_and_its_error(network: str) -> None:
+    kind, compute = PAIRS[network]
     a = photographs()
     b = a.flip(0)
-    found = perceptual.compute_perceptual(collected(PerceptualPairs, a, b))
+    found = compute(collected(kind, a, b))
     with torch.inference_mode():
-        each = embedded_distance()(as_float(a), as_float(b)).double()
+        each = embedded_distance(network=network)(as_float(a), as_float(b)).double()
+    assert found.each == pytest.approx(each.numpy(), rel=1e-4)
     assert found.value == pytest.approx(float(each.mean()), rel=1e-5)
     assert found.error == pytest.approx(float(each.std()) / math.sqrt(len(a)), rel=1e-4)
-    assert found.protocol == {"network": "efflite0"}
+    assert found.protocol == {"network": network}
     with pytest.raises(NotApplicable, match="no true ones"):
-        perceptual.compute_perceptual(collected(PerceptualPairs, a, None))
+        compute(collected(kind, a, None))
 
 
 def test_lpips_of_pairs_names_its_weights_or_says_that_they_are_missing(

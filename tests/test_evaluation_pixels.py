@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ganzoo.engine.noise import derive
 from ganzoo_data.embedded import photos
-from ganzoo_evaluation import paired, sharpness
+from ganzoo_evaluation import cycle, paired, sharpness
 from ganzoo_evaluation.base import Block, Comparison, Measured, NotApplicable, Plan
+from ganzoo_evaluation.cycle import Returns
 from ganzoo_evaluation.paired import CAP, Pairs, psnr, ssim
 from ganzoo_evaluation.sharpness import FLOOR, Sharpness, laplacian_variance, log_spectrum
 from ganzoo_evaluation.tally import Tally
@@ -146,12 +147,53 @@ def test_pairs_are_the_mean_and_its_error_in_whatever_parts_they_come() -> None:
         paired.compute_psnr_y: psnr(paired.luma(a), paired.luma(b), 2),
         paired.compute_ssim: ssim(a, b, 2),
         paired.compute_ssim_y: ssim(paired.luma(a), paired.luma(b), 2),
+        paired.compute_l1: paired.l1(a, b, 2),
     }
     for compute, values in each.items():
         found = compute(c)
         assert found.value == pytest.approx(float(values.mean()), rel=1e-12)
         assert found.error == pytest.approx(float(values.std()) / 3, rel=1e-9)
         assert found.protocol["crop"] == 2
+
+
+def test_the_absolute_error_of_a_constant_difference_has_its_closed_form() -> None:
+    a = random(2, 3, 9, 7, high=200)
+    assert paired.l1(a, a + 51).tolist() == pytest.approx([0.2, 0.2])
+
+
+def test_every_picture_keeps_its_own_number_in_its_own_place() -> None:
+    a, b = random(9, 3, 16, 16), random(9, 3, 16, 16, stream="others")
+    found = paired.compute_l1(compare(Pairs, collect(Pairs, a, b, parts=4)))
+    assert found.each is not None
+    np.testing.assert_allclose(found.each, paired.l1(a, b))
+
+
+def test_pairs_may_differ_in_size() -> None:
+    collector = Pairs(Plan(count=2))
+    sizes = [(20, 30), (16, 12)]
+    each = []
+    for start, (height, width) in enumerate(sizes):
+        a, b = random(1, 3, height, width), random(1, 3, height, width, stream="others")
+        collector.update(Block(start=start, pictures=a, truth=b))
+        each.append(float(psnr(a, b)))
+    assert paired.compute_psnr(compare(Pairs, collector)).value == pytest.approx(np.mean(each))
+
+
+def test_the_way_back_is_compared_with_where_it_began() -> None:
+    source, back = random(6, 3, 8, 8), random(6, 3, 8, 8, stream="others")
+    parts = []
+    for first in (0, 4):
+        part = Returns(Plan(count=6))
+        rows = slice(first, first + 4)
+        part.update(Block(start=first, pictures=source[rows], source=source[rows], back=back[rows]))
+        parts.append(part)
+    parts[0].merge(Returns.from_arrays(parts[1].arrays()))
+    found = cycle.compute(compare(Returns, parts[0]))
+    assert found.value == pytest.approx(float(paired.l1(source, back).mean()))
+    none = Returns(Plan(count=6))
+    none.update(Block(start=0, pictures=source, source=source))
+    with pytest.raises(NotApplicable, match="nothing leads back"):
+        cycle.compute(compare(Returns, none))
 
 
 def test_identical_pictures_count_for_the_cap_and_their_share_is_told() -> None:
@@ -161,7 +203,7 @@ def test_identical_pictures_count_for_the_cap_and_their_share_is_told() -> None:
     found = paired.compute_psnr(compare(Pairs, collect(Pairs, a, b)))
     assert found.value == pytest.approx((3 * CAP + float(psnr(a[:1], b[:1]))) / 4)
     assert found.details["identical"] == 0.75
-    assert "75%" in found.note
+    assert found.note == "3 of 4 pictures are identical to the truth and count as 100 dB"
     assert paired.compute_ssim(compare(Pairs, collect(Pairs, a, a))).value == pytest.approx(1)
 
 

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ from PIL import Image
 from rich.console import Console
 
 from ganzoo_data import embedded
-from ganzoo_evaluation.charts import Mark, dots, line_chart, symbol, tick_texts, ticks
+from ganzoo_evaluation.charts import Mark, dots, line_chart, scatter, symbol, tick_texts, ticks
 from ganzoo_evaluation.passport import Estimate, Passport, full_name
 from ganzoo_evaluation.render_html import html
 from ganzoo_evaluation.render_text import code, escaped, markdown, print_report
 from ganzoo_evaluation.rendering import clean
-from ganzoo_evaluation.results import Curve, Panel, Report, Row, Series, Verdict
+from ganzoo_evaluation.results import Curve, Panel, Plane, Point, Report, Row, Series, Verdict
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; | `]]> \x1b[31m\u202e\udc80"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -538,3 +539,62 @@ def test_the_page_is_no_wider_than_a_telephone(report: Report, browser: Browser)
     assert (wide[:2300, 362:] == (255, 0, 255)).all()
     margin = wide[:2300, 346:360].astype(int)
     assert (margin.min(axis=2) > 200).mean() > 0.99
+
+
+# --- rows in a plane --------------------------------------------------------------------------------------------------
+
+
+def plane(*points: Point, **changes: Any) -> Plane:
+    facts: dict[str, Any] = {"title": "T", "x_label": "x", "y_label": "y", "x_better": "higher", "y_better": "lower"}
+    return Plane(points=points, **{**facts, **changes})
+
+
+def placed(svg: str) -> list[tuple[float, float, float, float]]:
+    """Where the labels of points are: left, top, right, bottom, at the usual width of a letter."""
+    boxes = []
+    for text in ElementTree.fromstring(svg).iter("text"):
+        if {"name", "plain"} & set(text.get("class", "").split()):
+            long = 7.1 * len((text[0].tail or "").strip())
+            x, y = float(text.get("x", "")), float(text.get("y", "")) - 4
+            left = x - long if "end" in text.get("class", "").split() else x
+            boxes.append((left, y - 6, left + long, y + 6))
+    return boxes
+
+
+def test_every_row_is_a_labelled_point_and_more_of_it_stands_to_the_right_and_above() -> None:
+    first, second = Point(name="low", x=1, y=1, x_error=0.1), Point(name="<high>", x=2, y=3, y_error=0.2, control=True)
+    svg = scatter(plane(first, second), ["low"])
+    root = ElementTree.fromstring(svg)
+    ring = next(one for one in root.iter("circle") if one.get("class") == "ring")
+    dot = next(one for one in root.iter("circle") if one.get("class") == "s0")
+    assert float(ring.get("cx", "")) > float(dot.get("cx", ""))
+    assert float(ring.get("cy", "")) < float(dot.get("cy", "")), "up is more"
+    assert {"low", "<high>"} <= {(text[0].tail or "") for text in root.iter("text") if len(text)}
+    assert "low at 1 and 1; <high> at 2 and 3" in root.get("aria-label", "")
+
+
+def test_labels_of_points_that_lie_close_do_not_meet() -> None:
+    points = [Point(name=f"a run with a long name {i}", x=20 + i / 100, y=1 + i / 1000) for i in range(6)]
+    boxes = placed(scatter(plane(*points, Point(name="far", x=30, y=2))))
+    assert len(boxes) == 7
+    for one, other in itertools.combinations(boxes, 2):
+        apart = one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        assert apart, (one, other)
+
+
+def test_a_label_says_what_it_is_told_to_and_the_name_is_in_its_title() -> None:
+    svg = scatter(plane(Point(name="run (after warmup)", label="after warmup", x=1, y=2), Point(name="b", x=2, y=2)))
+    assert "<title>run (after warmup)</title>after warmup</text>" in svg
+
+
+def test_distances_that_are_far_apart_have_a_logarithmic_axis() -> None:
+    svg = scatter(plane(Point(name="a", x=1, y=0.01), Point(name="b", x=2, y=10)))
+    assert "y, logarithmic" in svg
+    assert "x, logarithmic" not in svg
+
+
+def test_points_that_are_not_finite_are_left_out() -> None:
+    assert scatter(plane(Point(name="a", x=float("nan"), y=1))) == ""
+    svg = scatter(plane(Point(name="a", x=1, y=1), Point(name="b", x=float("inf"), y=1)))
+    assert ">a</text>" in svg
+    assert ">b</text>" not in svg

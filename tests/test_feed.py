@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from proof import Streaming
 from toys import SIZE, Config, pictures, rows_of
 
-from ganzoo.data.base import ArrayData, Data, Field
+from ganzoo.data.base import ArrayData, Data, DataRequest, DataSpec, Field
 from ganzoo.data.feed import Feed, Order
+from ganzoo.data.patches import Patches
 from ganzoo.engine.distributed import Group
 from ganzoo.engine.noise import Noise
 from ganzoo.errors import RunError
@@ -128,6 +131,144 @@ def test_labels_and_captions_come_with_their_pictures() -> None:
     rows = rows_of(found["image"])
     assert found["label"].tolist() == rows
     assert [int(text.split()[0]) for text in found["text"]] == rows
+
+
+# Domains and patches
+
+
+def two_domains(a: int = 12, b: int = 7) -> ArrayData:
+    """Two domains of pictures whose first pixels spell their rows; those of b begin again where they end."""
+    many = pictures(max(a, b)).columns["image"]
+    spec = DataSpec(
+        name="domains",
+        split="train",
+        count=max(a, b),
+        fields=tuple(
+            Field(name=name, kind="image", channels=1, size=SIZE, rows=count) for name, count in (("a", a), ("b", b))
+        ),
+    )
+    columns = {name: many[np.arange(max(a, b)) % count] for name, count in (("a", a), ("b", b))}
+    return ArrayData(spec, columns)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A large grey picture."""
+
+    name: str
+    content: NDArray[np.uint8]
+
+    @property
+    def height(self) -> int:
+        return self.content.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.content.shape[2]
+
+    def pixels(self, channels: int) -> NDArray[np.uint8]:
+        return self.content
+
+
+def patches() -> Patches:
+    """13 rows of patches out of three pictures."""
+    generator = np.random.default_rng(0)
+    shapes = ((1, 40, 30), (1, 17, 50), (1, 33, 33))
+    canvases = [Canvas(str(shape), generator.integers(0, 256, shape, dtype=np.uint8)) for shape in shapes]
+    request = DataRequest(fields=("low", "high"), size=16, scale=4)
+    return Patches("canvases", canvases, request, channels=1, fingerprint="")
+
+
+def test_two_domains_come_in_orders_of_their_own() -> None:
+    """Each domain is a permutation an epoch, of its own length; neither tells anything of the other."""
+    one = feed(two_domains(), batch=4)
+    batches = [one.draw(draw, noise(draw, 4)) for draw in range(21 * 7)]
+    a, b = ([row for batch in batches for row in rows_of(batch[name])] for name in ("a", "b"))
+    for rows, count in ((a, 12), (b, 7)):
+        epochs = [rows[start : start + count] for start in range(0, len(rows), count)]
+        assert [sorted(epoch) for epoch in epochs] == [list(range(count))] * len(epochs)
+        assert epochs[0] != epochs[1]
+    assert len(set(zip(a, b, strict=True))) == 12 * 7, "any meets any"
+    alike = feed(two_domains(12, 12), batch=4)
+    batches = [alike.draw(draw, noise(draw, 4)) for draw in range(3)]
+    assert [rows_of(batch["a"]) for batch in batches] != [rows_of(batch["b"]) for batch in batches]
+
+
+def test_domains_of_another_seed_come_in_another_order() -> None:
+    orders = [rows_of(feed(two_domains(), seed=seed, batch=12).draw(0, noise(0, 12))["a"]) for seed in (0, 1, 0)]
+    assert orders[0] == orders[2] != orders[1]
+
+
+@pytest.mark.parametrize("make", [two_domains, patches])
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_domains_and_patches_are_the_same_bits_streamed_or_held(
+    make: Callable[[], ArrayData | Patches], world: int, workers: int
+) -> None:
+    alone = feed(make(), flip=True)
+    assert alone.resident
+    peers = [feed(Streaming(make()), rank, world, flip=True, memory=0, workers=workers) for rank in range(world)]
+    for draw in (0, 1, 2, 9, 4):
+        whole = alone.draw(draw, noise(draw))
+        parts = [peer.draw(draw, noise(draw)) for peer in peers]
+        assert not any(peer.resident for peer in peers)
+        for name in whole:
+            assert torch.equal(torch.cat([part[name] for part in parts]), whole[name]), name
+    for peer in peers:
+        peer.close()
+
+
+def test_processes_that_hold_their_patches_read_disjoint_slices_of_the_one_batch() -> None:
+    alone, peers = feed(patches()), [feed(patches(), rank, 2) for rank in range(2)]
+    for draw in range(5):
+        parts = [peer.draw(draw, noise(draw)) for peer in peers]
+        for name, whole in alone.draw(draw, noise(draw)).items():
+            assert torch.equal(torch.cat([part[name] for part in parts]), whole)
+
+
+def test_patches_come_from_a_new_place_each_epoch_and_from_every_row_once() -> None:
+    data = patches()
+    one = feed(data, batch=len(data))
+    epochs = [one.asked(draw).rows for draw in range(3)]
+    for rows in epochs:
+        assert sorted(row % len(data) for row in rows) == list(range(len(data)))
+        assert all(row >= len(data) for row in rows), "training takes other places than the grid's"
+    assert len({row for rows in epochs for row in rows}) == 3 * len(data)
+    assert one.asked(1).rows == epochs[1] == feed(patches(), batch=len(data)).asked(1).rows
+    assert feed(data, batch=len(data), seed=1).asked(0).rows != epochs[0]
+
+
+def test_every_row_of_patches_is_the_grid_once_for_a_pass_over_all() -> None:
+    data = patches()
+    streamed = feed(Streaming(patches()), memory=0, workers=0)
+    for one in (feed(data), streamed):
+        high = torch.cat([fields["high"] for fields, _ in one.all()])
+        expected = torch.from_numpy(data.read(range(len(data)))["high"]).float() / 127.5 - 1
+        assert torch.allclose(high, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [two_domains, patches])
+def test_no_picture_is_read_in_vain(make: Callable[[], ArrayData | Patches]) -> None:
+    data = make()
+    one = feed(Counting(data), memory=0, workers=0)
+    one.draw(0, noise(0))
+    assert one._data.asked == ([("a", 8), ("b", 8)] if make is two_domains else [("all", 8)])  # type: ignore[attr-defined]
+
+
+class Counting(Streaming):
+    """Data that remember what was read of them."""
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data)
+        self.asked: list[tuple[str, int]] = []
+
+    def read(self, indices: Sequence[int]) -> dict[str, Any]:
+        self.asked.append(("all", len(indices)))
+        return super().read(indices)
+
+    def column(self, field: str, indices: Sequence[int]) -> Any:
+        self.asked.append((field, len(indices)))
+        return super().read(indices)[field]
 
 
 class Vanishing(Streaming):

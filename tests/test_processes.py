@@ -123,6 +123,12 @@ def test_a_gradient_that_no_process_has_stays_missing(driver: Driver, tmp_path: 
     assert told[0] == told[1] == {"both": [2.0, 2.0], "only the first": [0.5, 0.5], "none": None}
 
 
+def test_rows_are_gathered_in_the_same_order_on_every_process(driver: Driver, tmp_path: Path) -> None:
+    ended = run_ranks(driver, 2, call="toys:gather_rows", cwd=tmp_path)
+    told = [json.loads(end.out) for end in ended]
+    assert told[0] == told[1] == [[[0, 1, 4, 5], [0, 1, 4, 5], False], [[2, 3, 6, 7], [2, 3, 6, 7], False]]
+
+
 def test_alone_there_is_nothing_to_average() -> None:
     group = Group(rank=0, world=1, device=torch.device("cpu"))
     tensor = torch.ones(2)

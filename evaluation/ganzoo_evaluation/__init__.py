@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 MOMENTS = "ganzoo_evaluation.moments:Moments"
 FEATURES = "ganzoo_evaluation.features:Features"
-PAIRED = ("paired-translation", "super-resolution")
+PAIRED = ("unpaired-translation", "paired-translation", "super-resolution")
+WHOLE = ("blurred", "one picture", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
+"""What a distance of sets must tell from real pictures."""
+FIDELITY = ("blurred", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
+"""What a measure of single pictures must tell from real ones."""
 
 
 @hookimpl
@@ -27,6 +31,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="lower",
             compute="ganzoo_evaluation.frechet:compute",
             needs=(MOMENTS, FEATURES),
+            catches=WHOLE,
         ),
         Metric(
             name="fd_inf",
@@ -36,6 +41,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="lower",
             compute="ganzoo_evaluation.frechet:compute_infinity",
             needs=(MOMENTS, FEATURES),
+            catches=WHOLE,
         ),
         Metric(
             name="fd_classes",
@@ -67,6 +73,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="lower",
             compute="ganzoo_evaluation.kernel:compute",
             needs=(FEATURES,),
+            catches=WHOLE,
         ),
         Metric(
             name="kid_subsets",
@@ -76,6 +83,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="lower",
             compute="ganzoo_evaluation.kernel:compute_subsets",
             needs=(FEATURES,),
+            catches=WHOLE,
         ),
         Metric(
             name="mind",
@@ -85,6 +93,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="lower",
             compute="ganzoo_evaluation.diversity:compute_mind",
             needs=(FEATURES,),
+            catches=WHOLE,
         ),
         Metric(
             name="precision",
@@ -94,7 +103,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="higher",
             compute="ganzoo_evaluation.neighbours:compute_precision",
             needs=(FEATURES,),
-            catches=("blurred", "Gaussian pixels"),
+            catches=FIDELITY,
         ),
         Metric(
             name="density",
@@ -104,7 +113,7 @@ def ganzoo_metrics() -> list[Metric]:
             better="higher",
             compute="ganzoo_evaluation.neighbours:compute_density",
             needs=(FEATURES,),
-            catches=("blurred", "Gaussian pixels"),
+            catches=FIDELITY,
         ),
         Metric(
             name="recall",
@@ -195,7 +204,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.sharpness:Sharpness",),
             network=False,
             group="sharpness",
-            catches=("blurred",),
+            catches=("blurred", "bicubic"),
         ),
         Metric(
             name="spectrum",
@@ -207,7 +216,20 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.sharpness:Sharpness",),
             network=False,
             group="sharpness",
-            catches=("blurred",),
+            catches=("blurred", "bicubic", "nearest"),
+        ),
+        Metric(
+            name="l1",
+            title="Absolute error",
+            summary="mean absolute difference from the true picture, on a scale from 0 to 1",
+            paper="",
+            better="lower",
+            compute="ganzoo_evaluation.paired:compute_l1",
+            tasks=PAIRED,
+            needs=("ganzoo_evaluation.paired:Pairs",),
+            network=False,
+            group="truth",
+            catches=(),
         ),
         Metric(
             name="psnr",
@@ -220,6 +242,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
+            catches=(),
         ),
         Metric(
             name="ssim",
@@ -232,6 +255,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
+            catches=(),
         ),
         Metric(
             name="psnr_y",
@@ -244,6 +268,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
+            catches=(),
         ),
         Metric(
             name="ssim_y",
@@ -256,6 +281,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
+            catches=(),
         ),
         Metric(
             name="perceptual",
@@ -268,6 +294,21 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.perceptual:PerceptualPairs",),
             network=False,
             group="truth",
+            catches=(),
+        ),
+        Metric(
+            name="perceptual_squeeze",
+            title="Perceptual distance (SqueezeNet)",
+            summary="distance to the true picture in the stages of SqueezeNet 1.1, which can judge what was trained "
+            "through EfficientNet-lite0; not calibrated to human eyes",
+            paper="Zhang et al., 2018, arXiv:1801.03924",
+            better="lower",
+            compute="ganzoo_evaluation.perceptual:compute_perceptual_squeeze",
+            tasks=PAIRED,
+            needs=("ganzoo_evaluation.perceptual:SqueezePairs",),
+            network=False,
+            group="truth",
+            catches=(),
         ),
         Metric(
             name="lpips",
@@ -280,6 +321,20 @@ def ganzoo_metrics() -> list[Metric]:
             needs=("ganzoo_evaluation.perceptual:LpipsPairs",),
             network=False,
             group="truth",
+            catches=(),
+        ),
+        Metric(
+            name="cycle",
+            title="Cycle error",
+            summary="mean absolute difference of a picture and itself there and back, on a scale from 0 to 1",
+            paper="Zhu et al., 2017, arXiv:1703.10593",
+            better="lower",
+            compute="ganzoo_evaluation.cycle:compute",
+            tasks=("unpaired-translation",),
+            needs=("ganzoo_evaluation.cycle:Returns",),
+            network=False,
+            group="consistency",
+            catches=(),
         ),
         Metric(
             name="ppl",
@@ -344,6 +399,18 @@ def ganzoo_features() -> list[FeatureNetwork]:
             licence="Apache-2.0",
             dimensions=1280,
             embedded=True,
+            stages="ganzoo_evaluation.efflite0:stages",
+        ),
+        FeatureNetwork(
+            name="squeezenet",
+            title="SqueezeNet 1.1",
+            summary="trained on ImageNet by others, smaller, and shipped with ganzoo: it can judge what was trained "
+            "through the first",
+            load="ganzoo_evaluation.squeezenet:load",
+            licence="BSD-2-Clause",
+            dimensions=512,
+            embedded=True,
+            stages="ganzoo_evaluation.squeezenet:stages",
         ),
         FeatureNetwork(
             name="fashionnet",

@@ -20,8 +20,9 @@ from ganzoo.errors import GanzooError, UserError
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, list_runs, open_run
 from ganzoo.training import Job
+from ganzoo_evaluation.run_subjects import summary_of
 from ganzoo_evaluation.session import Session
-from ganzoo_evaluation.targets import RunTarget, summary_of
+from ganzoo_evaluation.targets import RunTarget
 from ganzoo_evaluation.while_training import make_evaluator
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from ganzoo.cards import Metric, Task
 from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import Registry
+from ganzoo.runs import Run, build_model
+from ganzoo.training import Job
 from ganzoo_evaluation.aliases import ALIASES
 from ganzoo_evaluation.networks import AUTO, choose_network
 from ganzoo_evaluation.presets import Preset
@@ -18,7 +22,8 @@ class How:
     """How to measure. `metrics` empty: the task's. `count` None: as many as there are held-out pictures, up to 10,000.
 
     `features` names the network of metrics that do not say theirs (`kid[efflite0]`); `weights` is its file; `download`
-    permits the network; `controls` adds the control rows.
+    permits the network; `controls` adds the control rows; `direction` is the way of models that take pictures
+    in, empty: the usual one.
     """
 
     metrics: tuple[str, ...] = ()
@@ -32,7 +37,13 @@ class How:
     preset: Preset | None = None
     controls: bool = True
     download: bool = True
-    crop: int = 0
+    direction: str = ""
+
+
+def trained_through(job: Job, run: Run) -> tuple[str, ...]:
+    """Feature networks that a loss of a run's training looked through; the model is built without any numbers."""
+    with torch.device("meta"):
+        return build_model(job.card, run.settings, run.data).trained_through
 
 
 @dataclass(frozen=True)

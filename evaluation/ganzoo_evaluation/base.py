@@ -27,7 +27,7 @@ BLOCK = 64
 """Most pictures in a block. Sets are read in blocks that begin at multiples of it."""
 
 Array = NDArray[Any]
-Reads = Literal["pictures", "truth", "features", "logits"]
+Reads = Literal["pictures", "truth", "back", "features", "logits"]
 C = TypeVar("C", bound="Collector")
 T = TypeVar("T")
 
@@ -37,19 +37,39 @@ class Block:
     """Pictures `start`, `start + 1`, ... of a set, and what a network saw in them.
 
     `pictures` uint8 (n, C, H, W); `label` int64 (n,), the class that was asked for or is true; `truth` uint8 like
-    `pictures`, what they should have been (paired tasks and reconstructions); `features` float32 (n, d) and `logits`
-    float32 (n, k) of the feature network.
+    `pictures`, what they should have been (paired tasks and reconstructions); `source` uint8 (n, C, h, w), what they
+    were made of, and `back` uint8 like `source`, what a model makes of `pictures` on the way back; `features` float32
+    (n, d) and `logits` float32 (n, k) of the feature network.
     """
 
     start: int
     pictures: Tensor
     label: Tensor | None = None
     truth: Tensor | None = None
+    source: Tensor | None = None
+    back: Tensor | None = None
     features: Tensor | None = None
     logits: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def part(self, first: int, last: int) -> Block:
+        """The pictures `first` to `last` of this block, and what stands beside them."""
+
+        def cut(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[first:last]
+
+        return Block(
+            start=self.start + first,
+            pictures=self.pictures[first:last],
+            label=cut(self.label),
+            truth=cut(self.truth),
+            source=cut(self.source),
+            back=cut(self.back),
+            features=cut(self.features),
+            logits=cut(self.logits),
+        )
 
 
 class Pictures(Protocol):
@@ -176,13 +196,18 @@ class NotApplicable(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Value:
     """What a metric found: the value, its standard error where there is one, the protocol that the value depends on
-    (`{"k": 3}`), what else is worth keeping, and a remark for a person."""
+    (`{"k": 3}`), what else is worth keeping, and a remark for a person.
+
+    `each`: of a mean over the pictures, float64 (n,), what it is the mean of, so that two models that were given the
+    same pictures can be compared picture by picture.
+    """
 
     value: float
     error: float | None = None
     protocol: Mapping[str, str | int | float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    each: Array | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(kw_only=True)

@@ -24,7 +24,7 @@ from ganzoo_evaluation.base import Array, Measured, Network
 
 LIMIT = 4 * 2**30
 """Bytes that the cache may take; what was not used for the longest goes first."""
-FORMAT = 1
+FORMAT = 2
 """Grows when a collector's arrays change their meaning."""
 
 

@@ -1,4 +1,4 @@
-"""Small charts as SVG text: lines with error bands, dots with whiskers.
+"""Small charts as SVG text: lines with error bands, dots with whiskers, rows in a plane.
 
 They are made to stand inside an HTML page: colours are CSS classes (`s0`, `s1`, ... for rows, `axis`, `grid`,
 `control`) that the page's style sheet defines for light and dark, so a chart never says a colour itself. A row keeps
@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ganzoo.figures import with_error
 from ganzoo_evaluation.rendering import clean
-from ganzoo_evaluation.results import Curve, Series
+from ganzoo_evaluation.results import Curve, Plane, Point, Series
 
 COLOURS = 6
 """How many classes of colour there are: `s0` to `s5`."""
@@ -304,10 +304,10 @@ def line_chart(curve: Curve, order: Sequence[str] = (), *, width: int = 520, hei
     )
 
 
-Point = tuple[float, float, float]
+Place = tuple[float, float, float]
 
 
-def _drawn(place: int, line: Series, points: list[Point], across: _Scale, down: _Scale) -> str:
+def _drawn(place: int, line: Series, points: list[Place], across: _Scale, down: _Scale) -> str:
     """A line with its band, broken where points are missing, and symbols where there are few."""
     colour = f"s{place % COLOURS}"
     parts = []
@@ -323,13 +323,13 @@ def _drawn(place: int, line: Series, points: list[Point], across: _Scale, down: 
     return "".join(parts)
 
 
-def _points(line: Series) -> list[Point]:
+def _points(line: Series) -> list[Place]:
     return [point for run in _runs(line) for point in run]
 
 
-def _runs(line: Series) -> Iterable[list[Point]]:
+def _runs(line: Series) -> Iterable[list[Place]]:
     """The stretches of a series that have finite points only: (x, y, standard error or 0)."""
-    run: list[Point] = []
+    run: list[Place] = []
     errors = line.errors or (0.0,) * len(line.y)
     for x, y, error in zip(line.x, line.y, errors, strict=True):
         if math.isfinite(x) and math.isfinite(y):
@@ -351,6 +351,139 @@ def _places(series: Sequence[Series], order: Sequence[str]) -> list[tuple[int, S
 def _short(name: str, limit: int = 18) -> str:
     name = clean(name)
     return name if len(name) <= limit else name[: limit - 1] + "…"
+
+
+# --- rows in a plane --------------------------------------------------------------------------------------------------
+
+
+def scatter(plane: Plane, order: Sequence[str] = (), *, width: int = 560, height: int = 400) -> str:
+    """Every row as a labelled point with whiskers of two standard errors; controls as small rings.
+
+    `order` are the names of the rows, whose colours and symbols the points have. An axis on which lower is better and
+    whose values differ by a factor of more than `WIDE` is logarithmic, and says so. Labels stand at a corner of their
+    points, or further below where all four are taken. Points that are not finite are left out; without any the result
+    is empty.
+    """
+    points = [point for point in plane.points if math.isfinite(point.x) and math.isfinite(point.y)]
+    if not points:
+        return ""
+    top, bottom, left, right = 26.0, height - 42.0, 62.0, width - 14.0
+    across = _axis([(point.x, point.x_error) for point in points], plane.x_better, left + 10, right - 10)
+    down = _axis([(point.y, point.y_error) for point in points], plane.y_better, bottom - 10, top + 10)
+    parts = []
+    for value, text in zip(*_marked(down), strict=True):
+        y = down(value)
+        parts.append(f'<path class="grid" d="M{left:.1f} {y:.1f}H{right:.1f}"/>')
+        parts.append(f'<text class="tick end" x="{left - 6:.1f}" y="{y + 4:.1f}">{text}</text>')
+    for value, text in zip(*_marked(across), strict=True):
+        x = across(value)
+        parts.append(f'<path class="grid" d="M{x:.1f} {top:.1f}V{bottom:.1f}"/>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 17:.1f}">{text}</text>')
+    parts.append(f'<path class="axis" d="M{left:.1f} {top:.1f}V{bottom:.1f}H{right:.1f}"/>')
+    x_title, y_title = (
+        escape(text + (", logarithmic" if axis.kind != "linear" else ""))
+        for text, axis in ((plane.x_label, across), (plane.y_label, down))
+    )
+    parts.append(f'<text class="label end" x="{right:.1f}" y="{height - 6}">{x_title}</text>')
+    parts.append(f'<text class="label" x="2" y="13">{y_title}</text>')
+    for label in _labels(points, across, down, _Box(left, top, right, bottom)):
+        at, level = across(label.point.x), down(label.point.y)
+        place = order.index(label.point.name) if label.point.name in order else 0
+        parts.append(_whiskers(label.point, across, down, _class(label.point, place)))
+        mark = f'<circle class="ring" cx="{at:.1f}" cy="{level:.1f}" r="3.5"/>'
+        parts.append(mark if label.point.control else symbol(place, at, level, 5.5))
+        if label.moved:
+            parts.append(f'<path class="control" d="M{at:.1f} {level:.1f}L{label.x:.1f} {label.y:.1f}"/>')
+        kind = "plain" if label.point.control else f"s{place % COLOURS} name"
+        end = " end" if label.leftwards else ""
+        parts.append(
+            f'<text class="{kind}{end}" x="{label.x:.1f}" y="{label.y + 4:.1f}">'
+            f"<title>{escape(label.point.name)}</title>{escape(label.text)}</text>"
+        )
+    where = "; ".join(f"{point.name} at {point.x:.4g} and {point.y:.4g}" for point in points)
+    said = f"{plane.title}: {plane.y_label} against {plane.x_label}. {where}."
+    return (
+        f'<svg class="lines plane" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(said)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _class(point: Point, place: int) -> str:
+    return "control" if point.control else f"s{place % COLOURS}"
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle of a chart."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        """Whether the two have a place in common."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Where the name of a point stands: to the right of (x, y), or to the left of it."""
+
+    point: Point
+    text: str
+    x: float
+    y: float
+    leftwards: bool
+    moved: bool
+
+    @property
+    def box(self) -> _Box:
+        """What it covers."""
+        long = LETTER * 1.15 * len(self.text)
+        left = self.x - long if self.leftwards else self.x
+        return _Box(left, self.y - 7, left + long, self.y + 7)
+
+
+def _labels(points: Sequence[Point], across: _Scale, down: _Scale, frame: _Box) -> list[_Label]:
+    """A label for every point, beside it where none of the four corners is taken, else further below."""
+    places = [(point, across(point.x), down(point.y)) for point in points]
+    taken = [_Box(x - 5, y - 5, x + 5, y + 5) for _, x, y in places]
+    found: list[_Label] = []
+    for point, x, y in sorted(places, key=lambda place: place[2]):
+        text = _short(point.label or point.name, 34)
+        sides = [(side, step) for step in (-10, 10, *range(14, 200, 4)) for side in (1, -1)]
+        tried = [_Label(point, text, x + 7 * side, y + step, side < 0, step > 10) for side, step in sides]
+        inside = [label for label in tried if frame.left <= label.box.left and label.box.right <= frame.right]
+        free = [label for label in inside if not any(label.box.meets(box) for box in taken)]
+        found.append((free or inside or tried)[0])
+        taken.append(found[-1].box)
+    return found
+
+
+def _axis(values: Sequence[tuple[float, float | None]], better: str, begin: float, end: float) -> _Scale:
+    """The axis from `begin` to `end` for values with their standard errors."""
+    ends = [value + sign * 2 * (error or 0.0) for value, error in values for sign in (-1, 1)]
+    return replace(_fit([value for value, _ in values], ends, better, begin, end), left=begin, right=end)
+
+
+def _marked(axis: _Scale) -> tuple[list[float], list[str]]:
+    """Round values on an axis, and how they stand there."""
+    values = axis.ticks()
+    return values, tick_texts(values) if axis.kind == "linear" else list(map(_power, values))
+
+
+def _whiskers(point: Point, across: _Scale, down: _Scale, colour: str) -> str:
+    """Two standard errors to either side, along both axes."""
+    x, y = across(point.x), down(point.y)
+    lines = ""
+    if point.x_error:
+        lines += f"M{across(point.x - 2 * point.x_error):.1f} {y:.1f}H{across(point.x + 2 * point.x_error):.1f}"
+    if point.y_error:
+        lines += f"M{x:.1f} {down(point.y - 2 * point.y_error):.1f}V{down(point.y + 2 * point.y_error):.1f}"
+    return f'<path class="{colour} whisker" d="{lines}"/>' if lines else ""
 
 
 def _signed(text: str) -> str:

@@ -33,9 +33,10 @@ from ganzoo_evaluation.facts import (
 )
 from ganzoo_evaluation.panels import neighbours_panel, rows_panel
 from ganzoo_evaluation.results import Curve, Panel, Report, Series
+from ganzoo_evaluation.run_subjects import PLAIN
 from ganzoo_evaluation.session import Session
 from ganzoo_evaluation.significance import p_text
-from ganzoo_evaluation.targets import PLAIN, RunTarget, open_target
+from ganzoo_evaluation.targets import RunTarget, open_target
 
 WALKS, WALK_STEPS = 4, 8
 """Lines through the latent space in the report, and pictures on each."""

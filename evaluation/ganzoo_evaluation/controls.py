@@ -2,7 +2,8 @@
 
 Real held-out pictures are the floor that no model can beat but by memorising; copies of training pictures are the
 perfect memoriser; blurred pictures, one picture over and over, and draws from a Gaussian in pixel space are failures
-that differ in kind.
+that differ in kind. Models that are given pictures have others beside: what is had of the given pictures without any
+model, which a model must beat to be worth anything.
 """
 
 from __future__ import annotations
@@ -12,51 +13,116 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganzoo.cards import Metric
-from ganzoo_evaluation.base import Pictures
+from ganzoo_evaluation.base import Pictures, Reads
+from ganzoo_evaluation.given import First, Made, Make, constant_fill, cubic, nearest, unchanged
 from ganzoo_evaluation.passport import Estimate
 from ganzoo_evaluation.results import Row
-from ganzoo_evaluation.sets import Blurred, DataPictures, GaussianPixels, Repeated, choose
+from ganzoo_evaluation.sets import Blurred, DataPictures, GaussianPixels, Paired, Repeated, choose
+from ganzoo_evaluation.ways import Way
 
 HELD_OUT = "real, held out"
 COPIES = "training copies"
 BLURRED = "blurred"
 REPEATED = "one picture"
 GAUSSIAN = "Gaussian pixels"
+INPUT = "input itself"
+FILL = "constant fill"
+BICUBIC = "bicubic"
+NEAREST = "nearest"
 EXPLANATIONS = {
     HELD_OUT: "real pictures that no model was trained on: the floor",
     COPIES: "training pictures themselves: a perfect memoriser, which only the memorisation metrics should find out",
     BLURRED: "real pictures after a slight blur: what averaging does",
     REPEATED: "one real picture over and over: total mode collapse",
     GAUSSIAN: "draws from the Gaussian with the mean and covariance of the pixels: right colours, no shapes",
+    INPUT: "of a translation: the given pictures as they are; what does nothing has this",
+    FILL: "of a translation: the figure of each given picture in one colour and all around it in another, the medians "
+    "of the training targets: the right outline, and nothing in it",
+    BICUBIC: "of super-resolution: the given pictures enlarged by the cubic filter, which needs no training",
+    NEAREST: "of super-resolution: the given pictures with every pixel repeated",
 }
+AT_RANDOM = (
+    "training targets at random: perfect as a set, whatever was given; only distances to the known answer find it out"
+)
+"""What `COPIES` are there for where models are given pictures."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control set under its name, and what its content is a function of (for the cache)."""
+    """One control set under its name, what its content is a function of (for the cache), what it is there for, and what
+    its blocks have beside the pictures."""
 
     name: str
     pictures: Pictures
     key: str
+    explanation: str
+    beside: tuple[Reads, ...] = ()
 
 
 def control_sets(train: DataPictures, held_out: DataPictures | None, count: int, seed: int) -> Iterator[Control]:
     """The control sets for evaluations of `count` pictures; the one of held-out pictures only where there are any."""
-    rows = choose(train.count, count, seed, "copies")
-    copies = DataPictures(train.data, COPIES, [int(train.rows[row]) for row in rows])
+
+    def control(name: str, pictures: Pictures, key: str) -> Control:
+        return Control(name, pictures, key, EXPLANATIONS[name])
+
+    copies = _copies(train, count, seed)
+    real = _floor(held_out, count, seed)
     base: DataPictures = copies
-    if held_out is not None and held_out.count:
-        rows = choose(held_out.count, count, seed, "held-out")
-        real = DataPictures(held_out.data, HELD_OUT, [int(held_out.rows[row]) for row in rows])
-        yield Control(HELD_OUT, real, f"held-out/{real.count}/{seed}")
+    if real is not None:
+        yield control(HELD_OUT, real, f"held-out/{real.count}/{seed}")
         if real.count >= count:
             base = real
-    yield Control(COPIES, copies, f"copies/{copies.count}/{seed}")
+    yield control(COPIES, copies, f"copies/{copies.count}/{seed}")
     sigma = max(0.5, train.data.spec.size / 32)
     kind = "held-out" if base is not copies else "train"
-    yield Control(BLURRED, Blurred(base, BLURRED, sigma), f"blurred/{kind}/{sigma}/{base.count}/{seed}")
-    yield Control(REPEATED, Repeated(base, REPEATED, count), f"repeated/{kind}/{count}/{seed}")
-    yield Control(GAUSSIAN, GaussianPixels(train, GAUSSIAN, count, seed), f"gaussian/{count}/{seed}")
+    yield control(BLURRED, Blurred(base, BLURRED, sigma), f"blurred/{kind}/{sigma}/{base.count}/{seed}")
+    yield control(REPEATED, Repeated(base, REPEATED, count), f"repeated/{kind}/{count}/{seed}")
+    yield control(GAUSSIAN, GaussianPixels(train, GAUSSIAN, count, seed), f"gaussian/{count}/{seed}")
+
+
+def controls_of_way(
+    way: Way, train: DataPictures | None, held_out: DataPictures | None, count: int, seed: int
+) -> Iterator[Control]:
+    """The control sets for models that are given `count` pictures, the true answers beside those that have one.
+
+    `train` and `held_out` are the target field; without them (whole pictures, one by one) there are only those that are
+    made of the given pictures.
+    """
+    truth = None if way.truth is None else First(way.truth, count)
+    inputs = First(way.inputs, count)
+    known: tuple[Reads, ...] = () if truth is None else ("truth",)
+
+    def made(name: str, make: Make, back: Make | None = None) -> Control:
+        there = known if back is None else (*known, "back")
+        key = f"{name}/{way.scale}/{count}/{seed}"
+        return Control(name, Made(inputs, truth, name, make, back=back), key, EXPLANATIONS[name], there)
+
+    floor = _floor(held_out, count, seed)
+    if floor is not None:
+        yield Control(HELD_OUT, floor, f"held-out/{floor.count}/{seed}", EXPLANATIONS[HELD_OUT])
+    if way.scale > 1:
+        yield made(BICUBIC, cubic(way.scale))
+        yield made(NEAREST, nearest(way.scale))
+        return
+    yield made(INPUT, unchanged, None if way.back is None else lambda block: block.pictures)
+    if train is None:
+        return
+    yield made(FILL, constant_fill(train, seed))
+    copies = _copies(train, count, seed)
+    beside = copies if truth is None else Paired(copies, truth)
+    yield Control(COPIES, beside, f"copies/{copies.count}/{seed}", AT_RANDOM, known)
+    base = copies if floor is None else floor
+    yield Control(REPEATED, Repeated(base, REPEATED, count), f"repeated/{count}/{seed}", EXPLANATIONS[REPEATED])
+
+
+def _copies(train: DataPictures, count: int, seed: int) -> DataPictures:
+    return train.at(choose(train.count, count, seed, "copies"), COPIES)
+
+
+def _floor(held_out: DataPictures | None, count: int, seed: int) -> DataPictures | None:
+    if held_out is None or not held_out.count:
+        return None
+    return held_out.at(choose(held_out.count, count, seed, "held-out"), HELD_OUT)
 
 
 def sees(rows: Sequence[Row], card: Metric) -> tuple[list[str], list[str]] | None:

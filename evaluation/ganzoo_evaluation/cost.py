@@ -45,7 +45,7 @@ def compute_latency(c: Comparison) -> Value:
     another number.
 
     Raises:
-        NotApplicable: when there is no model, or it needs more than a label to make a picture.
+        NotApplicable: when there is no model, or it needs more than a label or a picture to make a picture.
     """
     model = _model(c)
     times = _time(model, 1, c.seed)
@@ -61,7 +61,7 @@ def compute_throughput(c: Comparison) -> Value:
     """Pictures a second at the best of the batches 1 to 64.
 
     Raises:
-        NotApplicable: when there is no model, or it needs more than a label to make a picture.
+        NotApplicable: when there is no model, or it needs more than a label or a picture to make a picture.
     """
     model = _model(c)
     times = {batch: _time(model, batch, c.seed) for batch in BATCHES}
@@ -93,15 +93,21 @@ def _where(model: Model) -> dict[str, str | int | float]:
 
 
 def _time(model: Model, batch: int, seed: int) -> list[float]:
-    """Seconds that each of several runs took to make `batch` pictures, the drawing of the latents not included."""
-    if others := set(model.takes) - {"label"}:
+    """Seconds that each of several runs took to make `batch` pictures, the drawing of the latents not included.
+
+    A model that takes pictures in is given noise of the size of its training, as the first of the fields that it takes.
+    """
+    fields = [model.data.field(name) for name in model.takes if model.data.has(name)]
+    pictures = [field for field in fields if field.kind == "image"]
+    if others := set(model.takes) - {"label"} - {field.name for field in pictures}:
         raise NotApplicable(f"the model makes its pictures from {', '.join(sorted(others))}, which is not at hand")
     device = next(model.parameters()).device
     labels = torch.arange(batch, device=device) % max(1, len(model.data.classes))
+    noise = Noise(seed, "cost", count=batch, device=device)
     given = {"label": labels} if "label" in model.takes else {}
-    inputs = model.inputs(
-        SampleRequest(count=batch, noise=Noise(seed, "cost", count=batch, device=device), given=given)
-    )
+    for field in pictures[:1]:
+        given[field.name] = 2 * noise.rand(field.channels, field.size, field.size, stream="given") - 1
+    inputs = model.inputs(SampleRequest(count=batch, noise=noise, given=given))
     wait = _barrier(device)
     times: list[float] = []
     fewest, most = RUNS

@@ -10,12 +10,14 @@ import datetime
 import importlib.metadata
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache as cache_once
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 import ganzoo
 from ganzoo.cards import Metric, resolve
@@ -28,26 +30,32 @@ from ganzoo_evaluation import cache
 from ganzoo_evaluation.asking import How, Wanted
 from ganzoo_evaluation.base import (
     BLOCK,
+    Block,
     Comparison,
     Measured,
     Network,
     NetworkRequest,
     NotApplicable,
     Pictures,
+    Reads,
     Value,
 )
-from ganzoo_evaluation.controls import EXPLANATIONS, HELD_OUT, control_sets, sees
+from ganzoo_evaluation.controls import HELD_OUT, Control, control_sets, controls_of_way, sees
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
-from ganzoo_evaluation.measure import collectors_of, measure
+from ganzoo_evaluation.measure import collectors_of, measure, reads
 from ganzoo_evaluation.networks import open_network
 from ganzoo_evaluation.passport import Estimate, Passport, estimate, full_name, missing
+from ganzoo_evaluation.perceptual import lpips_weights
 from ganzoo_evaluation.results import Report, Row
 from ganzoo_evaluation.sets import content_hash
 from ganzoo_evaluation.significance import verdict
 from ganzoo_evaluation.subjects import Reference, Subject
+from ganzoo_evaluation.ways import Way
 
 SHOWN = 64
 """Pictures of a row that are kept for the report."""
+FLATTERED = "trained to be good by"
+"""What a number says of a model whose training looked through the network that the number looks through."""
 
 
 class Evaluation:
@@ -62,7 +70,10 @@ class Evaluation:
         count: int,
         group: Group,
         progress: Progress | None = None,
+        way: Way | None = None,
     ) -> None:
+        """`way`: what models are given, where they take pictures in."""
+        self.way = way
         self.registry, self.reference, self.metrics, self.how = registry, reference, list(metrics), how
         self.count, self.group, self.progress = count, group, progress
         self.networks: dict[str, Network | None] = {
@@ -88,12 +99,17 @@ class Evaluation:
 
     # --- measuring ---------------------------------------------------------------------------------------------------
 
-    def _kinds(self, network: str, cards: Iterable[Metric], pairs: bool = False) -> list[type[Any]]:
+    @property
+    def crop(self) -> int:
+        """Pixels at each border that distances to the truth leave out: in super-resolution as many as the scale."""
+        return self.way.scale if self.way is not None and self.way.scale > 1 else 0
+
+    def _kinds(self, network: str, cards: Iterable[Metric], beside: Sequence[Reads] = ()) -> list[type[Any]]:
         """The collectors of a pass: those of that network's metrics, and with the first network also those of metrics
         that look through none."""
         first = next(iter(self.networks))
         chosen = [card for card in cards if (card.network and network) or (not card.network and network == first)]
-        return collectors_of(chosen, self.networks[network], pairs)
+        return collectors_of(chosen, self.networks[network], beside)
 
     def _measure(
         self, pictures: Pictures, network: str, kinds: Sequence[type[Any]], model: Model | None = None
@@ -103,18 +119,24 @@ class Evaluation:
             self.networks[network],
             kinds,
             seed=self.how.seed,
-            crop=self.how.crop,
+            crop=self.crop,
             group=self.group,
             progress=self.progress,
             model=model,
             classes=getattr(pictures, "classes", ()),
         )
 
-    def _kept(self, pictures: Pictures, network: str, content: str, what: str) -> Measured:
-        """A set of real pictures, from the cache where it is there: everything that any metric of the zoo may ask of
+    def _kept(
+        self, pictures: Pictures, network: str, content: str, what: str, beside: Sequence[Reads] = ()
+    ) -> Measured:
+        """A set that no model made, from the cache where it is there: everything that any metric of the zoo may ask of
         it, so that another choice of metrics finds it too."""
-        kinds = self._kinds(network, self.registry.metrics.values())
+        one_by_one = self.reference.whole is not None  # each of a size of its own: not everything can be asked of it
+        cards = [wanted.card for wanted in self.metrics] if one_by_one else self.registry.metrics.values()
+        kinds = self._kinds(network, cards, beside)
         opened = self.networks[network]
+        if beside:  # what was measured without weights is not to be found once they are there
+            what = f"{what}/crop {self.crop}/{lpips_weights()}"
         key = cache.key_of(content, opened, kinds, what=what, seed=self.how.seed)
         return cache.kept(key, kinds, lambda: self._measure(pictures, network, kinds), network=opened, group=self.group)
 
@@ -124,9 +146,15 @@ class Evaluation:
             self._real[network] = self._reference(network)
         return self._real[network]
 
+    def _against_sets(self, network: str) -> bool:
+        """Whether a metric that looks through that network (or one through none, in its pass) asks about the set of
+        real pictures: those that compare each picture with its own answer do not."""
+        mine = (wanted.card for wanted in self.metrics if self._network(wanted) == network)
+        return any(not set(reads(card)) & {"truth", "back"} for card in mine if card.needs)
+
     def _reference(self, network: str) -> Measured:
         reference, opened = self.reference, self.networks[network]
-        if reference.train is None:
+        if reference.train is None or not self._against_sets(network):
             return reference.measured()
         real = self._kept(reference.train, network, reference.content, "all")
         if opened is not None:
@@ -148,23 +176,31 @@ class Evaluation:
         measured = {}
         for network in self.networks:
             cards = [wanted.card for wanted in self.metrics if wanted.network in (network, "")]
-            kinds = self._kinds(network, cards, pairs=subject.pairs)
+            kinds = self._kinds(network, cards, subject.beside)
             measured[network] = self._measure(subject.pictures, network, kinds, subject.model)
         return self._row(subject, measured)
 
     def control_rows(self) -> Iterator[Row]:
         """The control rows, from the cache where they are there."""
-        train, held = self.reference.train, self.reference.held_out
-        if train is None:
-            return
+        held = self.reference.held_out
         content = f"{self.reference.content}/{content_hash(held) if held is not None and held.count else ''}"
-        for control in control_sets(train, held, self.count, self.how.seed):
-            subject = Subject(name=control.name, kind="control", pictures=control.pictures)
-            row = self._row(
-                subject, {name: self._kept(control.pictures, name, content, control.key) for name in self.networks}
-            )
-            row.explanation = EXPLANATIONS[control.name]
+        if self.way is not None:
+            content += f"/{self.way.content}"
+        for control in self._controls():
+            subject = Subject(name=control.name, kind="control", pictures=control.pictures, beside=control.beside)
+            measured = {
+                name: self._kept(control.pictures, name, content, control.key, control.beside) for name in self.networks
+            }
+            row = self._row(subject, measured)
+            row.explanation = control.explanation
             yield row
+
+    def _controls(self) -> Iterator[Control]:
+        reference = self.reference
+        if self.way is not None:
+            yield from controls_of_way(self.way, reference.train, reference.held_out, self.count, self.how.seed)
+        elif reference.train is not None:
+            yield from control_sets(reference.train, reference.held_out, self.count, self.how.seed)
 
     def _row(self, subject: Subject, measured: dict[str, Measured]) -> Row:
         row = Row(
@@ -177,11 +213,17 @@ class Evaluation:
             measured=measured,
         )
         kept: dict[str, dict[tuple[Any, ...], Any]] = {name: {} for name in measured}
+        flattered = []
         for wanted in self.metrics:
             if subject.variant and not wanted.card.needs:
                 continue  # a fact of the model, which stands in the row that it is a variant of
             network = self._network(wanted)
-            row.estimates[wanted.card.name] = self._ask(wanted, subject, measured[network], kept[network])
+            found = self._ask(wanted, subject, measured[network], kept[network])
+            if found.value is not None and found.seen_through in subject.trained_through:
+                flattered.append(wanted.card.name)
+                found = replace(found, note="; ".join(filter(None, (f"{FLATTERED} {found.seen_through}", found.note))))
+            row.estimates[wanted.card.name] = found
+        row.flattered = tuple(flattered)
         return row
 
     def _ask(self, wanted: Wanted, subject: Subject, fake: Measured, kept: dict[tuple[Any, ...], Any]) -> Estimate:
@@ -195,6 +237,8 @@ class Evaluation:
             kept=kept,
         )
         try:
+            if self.way is not None and set(reads(wanted.card)) & {"truth", "back"} - set(subject.beside):
+                raise NotApplicable("these pictures are no answers to what was given")
             value: Value = resolve(wanted.card.compute)(comparison)
         except NotApplicable as reason:
             return missing(wanted.card, str(reason), self.passport(wanted.card, wanted.network, subject, {}))
@@ -206,6 +250,8 @@ class Evaluation:
         """The passport of that metric for that row."""
         opened = self.networks[network] if network else None
         against = bool(card.needs)  # a fact of the model alone depends on no pictures
+        if against and self.way is not None:
+            protocol = {**protocol, **self.way.protocol}
         return Passport(
             metric=card.name,
             version=card.version,
@@ -257,10 +303,12 @@ class Evaluation:
         report.remarks = self._remarks(report)
         return report
 
-    def name_of(self, card: Metric, network: str, count: int) -> str:
+    def name_of(
+        self, card: Metric, network: str, count: int, protocol: Mapping[str, str | int | float] | None = None
+    ) -> str:
         """The full name under which that metric's estimates stand."""
         opened = self.networks[network] if network else None
-        return full_name(card.name, opened.name if opened else "", opened.identity if opened else {}, count)
+        return full_name(card.name, opened.name if opened else "", opened.identity if opened else {}, count, protocol)
 
     def _network(self, wanted: Wanted) -> str:
         """The network in whose pass a metric's collectors ride."""
@@ -275,11 +323,12 @@ class Evaluation:
                     f"{key} {value}" for key, value in network.identity.items() if key != "sha256" and value
                 )
                 parts.append(f"{network.name or name} ({details}; weights {sha})")
-        return "; ".join(parts) or "none"
+        return "; ".join(parts) or "No feature network"
 
     def _remarks(self, report: Report) -> list[str]:
         remarks = []
-        if self.how.controls and not any(row.name == HELD_OUT for row in report.controls):
+        sets = self.reference.whole is None
+        if sets and self.how.controls and not any(row.name == HELD_OUT for row in report.controls):
             remarks.append("there are no held-out pictures, so nobody knows how good is as good as real")
         remarks += [
             f"{row.name}: only {row.count:,} pictures (the others have {self.count:,}), so its numbers are not "
@@ -292,23 +341,46 @@ class Evaluation:
             for metric, missed in report.misses.items()
             if metric not in report.blind and (found := report.heading(metric)) is not None
         ]
+        flattered: dict[tuple[str, str], list[str]] = {}
+        for row in (row for row in report.models if row.flattered):
+            networks = listed(list(dict.fromkeys(row.estimates[name].seen_through for name in row.flattered)))
+            names = listed([row.estimates[name].name for name in row.flattered])
+            flattered.setdefault((networks, names), []).append(row.name)
+        remarks += [
+            f"{listed(rows)} {'was' if len(rows) == 1 else 'were'} {FLATTERED} {networks}, which flatters in {names}"
+            for (networks, names), rows in flattered.items()
+        ]
         return remarks
 
 
 def first_pictures(pictures: Pictures, count: int) -> NDArray[np.uint8]:
-    """The first pictures of a set, uint8 (n, H, W, C)."""
+    """The first pictures of a set, uint8 (n, H, W, C); of pictures that differ in size their middle, as large as the
+    smallest has it."""
     blocks = pictures.blocks(0, min(count, pictures.count))
-    return np.ascontiguousarray(torch.cat([block.pictures for block in blocks]).permute(0, 2, 3, 1).numpy())
+    return alike([one for block in blocks for one in block.pictures])
 
 
 def pictures_at(pictures: Pictures, rows: Sequence[int]) -> NDArray[np.uint8]:
-    """Pictures of a set by index, uint8 (n, H, W, C), in the order of `rows`."""
-    found = []
-    for row in rows:
-        start = row // BLOCK * BLOCK
-        block = next(iter(pictures.blocks(start, row + 1)))
-        found.append(block.pictures[row - start])
-    return np.ascontiguousarray(torch.stack(found).permute(0, 2, 3, 1).numpy())
+    """Pictures of a set by index, uint8 (n, H, W, C), in the order of `rows`; see `first_pictures`."""
+    return alike([one.pictures[0] for one in (block_at(pictures, row) for row in rows)])
+
+
+def block_at(pictures: Pictures, row: int) -> Block:
+    """One picture of a set, with what stands beside it."""
+    for block in pictures.blocks(row // BLOCK * BLOCK, row + 1):
+        if row < block.start + len(block):
+            return block.part(row - block.start, row - block.start + 1)
+    raise IndexError(f"{pictures.name} has {pictures.count} pictures, asked for number {row}")
+
+
+def alike(pictures: Sequence[Tensor]) -> NDArray[np.uint8]:
+    """Pictures uint8 (C, H, W) as uint8 (n, H, W, C): all of one, or the middle of those that are larger."""
+    height, width = (min(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    cut = []
+    for picture in pictures:
+        top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
+        cut.append(picture[:, top : top + height, left : left + width])
+    return np.ascontiguousarray(torch.stack(cut).permute(0, 2, 3, 1).numpy())
 
 
 @cache_once

@@ -24,9 +24,10 @@ from ganzoo_evaluation.passport import Estimate, estimate
 from ganzoo_evaluation.perceptual import embedded_distance
 from ganzoo_evaluation.projection import project
 from ganzoo_evaluation.results import Panel, Row
+from ganzoo_evaluation.run_subjects import summary_of
 from ganzoo_evaluation.sets import DataPictures, Reconstructions, as_floats, as_levels, choose
 from ganzoo_evaluation.subjects import Subject
-from ganzoo_evaluation.targets import RunTarget, summary_of
+from ganzoo_evaluation.targets import RunTarget
 
 PROJECTED = 64
 """Held-out pictures that both models are asked to reconstruct by projection."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 
-from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Value
+from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Reads, Value
 
 SPLITS = 10
 STRETCH = 1000
@@ -38,7 +38,7 @@ class Predictions:
     The set is parted twice: shuffled in `SPLITS`, and in order in stretches of `STRETCH` pictures.
     """
 
-    reads: ClassVar[Literal["pictures", "truth", "features", "logits"]] = "logits"
+    reads: ClassVar[Reads] = "logits"
 
     def __init__(self, plan: Plan) -> None:
         self.total = plan.count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ from ganzoo.data.base import Progress
 from ganzoo.engine.distributed import Group
 from ganzoo.errors import UserError
 from ganzoo.model import Model
-from ganzoo_evaluation.base import BLOCK, Block, Measured, Network, Pictures, Plan
+from ganzoo_evaluation.base import BLOCK, Block, Measured, Network, Pictures, Plan, Reads
 
 VALUES = 64 * 3 * 512 * 512
 """Most pixel values that are looked at at a time: a block of large pictures goes through in several pieces."""
@@ -73,13 +73,7 @@ def pieces(block: Block) -> Iterator[Block]:
         yield block
         return
     for first in range(0, len(block), size):
-        part = slice(first, first + size)
-        yield Block(
-            start=block.start + first,
-            pictures=block.pictures[part],
-            label=None if block.label is None else block.label[part],
-            truth=None if block.truth is None else block.truth[part],
-        )
+        yield block.part(first, first + size)
 
 
 def share(count: int, group: Group | None) -> tuple[int, int]:
@@ -102,10 +96,15 @@ def _merged(collected: dict[type[Any], Any], group: Group) -> dict[type[Any], An
     return result
 
 
-def collectors_of(cards: Iterable[Metric], network: Network | None, pairs: bool = False) -> list[type[Any]]:
+def reads(card: Metric) -> list[Reads]:
+    """What the collectors of a metric read."""
+    return [resolve(reference).reads for reference in card.needs]
+
+
+def collectors_of(cards: Iterable[Metric], network: Network | None, beside: Collection[Reads] = ()) -> list[type[Any]]:
     """The collectors that these metrics need, each once and in a fixed order, as far as there is something for them to
-    read: features with a network, logits where it has some, the truth in `pairs`."""
-    there = {"pictures"} | ({"truth"} if pairs else set())
+    read: features with a network, logits where it has some, and what stands `beside` the pictures (`truth`, `back`)."""
+    there: set[Reads] = {"pictures", *beside}
     if network is not None:
         there |= {"features", "logits"} if network.classes else {"features"}
     references = sorted({reference for card in cards for reference in card.needs})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from fnmatch import fnmatch
 
@@ -32,9 +32,10 @@ def card_of(registry: Registry, name: str) -> FeatureNetwork:
     return family
 
 
-def choose_network(registry: Registry, data: Iterable[str]) -> str:
+def choose_network(registry: Registry, data: Iterable[str], through: Collection[str] = ()) -> str:
     """The network that `auto` means for pictures of data sets of these names: an embedded one, which needs no download;
-    one that suits the data before one that is for any.
+    one that suits the data before one that is for any, and, where there is a choice, none of those that a training has
+    looked `through`.
 
     Raises:
         UserError: when no plugin brings an embedded network.
@@ -44,7 +45,8 @@ def choose_network(registry: Registry, data: Iterable[str]) -> str:
     fitting = [card for card in embedded if names & set(card.suits)] or [c for c in embedded if not c.suits]
     if not fitting:
         raise UserError("no feature network ships with the installed plugins; name one with --features NAME")
-    return fitting[0].name
+    impartial = [card for card in fitting if card.name not in through]
+    return (impartial or fitting)[0].name
 
 
 def open_network(registry: Registry, request: NetworkRequest) -> Network:

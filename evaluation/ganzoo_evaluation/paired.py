@@ -1,4 +1,4 @@
-"""How close pictures come to what they should have been: PSNR and SSIM, in float64.
+"""How close pictures come to what they should have been: L1, PSNR and SSIM, in float64.
 
 PSNR as usual for 8 bits (peak 255, over all channels of a picture). SSIM is that of Wang et al. (2004, "Image quality
 assessment: from error visibility to structural similarity"): an 11 x 11 Gaussian window of sigma 1.5 that lies wholly
@@ -10,14 +10,14 @@ not rounded here. That literature also leaves out as many pixels at each border 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Value
-from ganzoo_evaluation.tally import Tally
+from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Reads, Value
+from ganzoo_evaluation.tally import Each, mean_of
 
 PEAK = 255.0
 WINDOW = 11
@@ -39,6 +39,16 @@ def luma(pictures: Tensor) -> Tensor:
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=values.device) / 255
     brightness: Tensor = 16 + torch.einsum("nchw,c->nhw", values, weights)[:, None]
     return brightness
+
+
+def l1(a: Tensor, b: Tensor, crop: int = 0) -> Tensor:
+    """Mean absolute difference over 255, float64 (n,) in [0, 1], of pictures (n, C, H, W) in [0, 255].
+
+    Raises:
+        ValueError: when the shapes differ or nothing is left after `crop` pixels are cut at each side.
+    """
+    a, b = _prepare(a, b, crop, smallest=1)
+    return (a - b).abs().mean((1, 2, 3)) / PEAK
 
 
 def psnr(a: Tensor, b: Tensor, crop: int = 0) -> Tensor:
@@ -101,19 +111,18 @@ def _prepare(a: Tensor, b: Tensor, crop: int, smallest: int) -> tuple[Tensor, Te
 
 
 class Pairs:
-    """Sums over a set of PSNR and SSIM against `Block.truth`, in colour and of the luma; blocks without are passed by.
+    """Distances of every picture of a set from `Block.truth`, in colour and of the luma; blocks without are passed by.
 
-    SSIM is left out where fewer than 11 pixels remain after the crop.
+    Pictures may differ in size. SSIM is left out where fewer than 11 pixels remain after the crop.
     """
 
-    reads: ClassVar[Literal["pictures", "truth", "features", "logits"]] = "truth"
-    MEASURES: ClassVar = ("psnr", "psnr_y", "ssim", "ssim_y")
+    reads: ClassVar[Reads] = "truth"
+    MEASURES: ClassVar = ("psnr", "psnr_y", "ssim", "ssim_y", "l1")
 
     def __init__(self, plan: Plan) -> None:
         self.crop = plan.crop
         self.identical = 0
-        self._decibels = Tally(2)
-        self._similarity = Tally(2, about=1.0)
+        self.each = Each(plan.count, len(self.MEASURES))
 
     def update(self, block: Block) -> None:
         if block.truth is None:
@@ -122,45 +131,48 @@ class Pairs:
         brightness = luma(made), luma(truth)
         decibels = psnr(made, truth, self.crop)
         self.identical += int(decibels.isinf().sum())
-        self._decibels.add(torch.stack([decibels, psnr(*brightness, self.crop)], 1).clamp(max=CAP))
+        measures = {
+            "psnr": decibels.clamp(max=CAP),
+            "psnr_y": psnr(*brightness, self.crop).clamp(max=CAP),
+            "ssim": torch.full_like(decibels, torch.nan),
+            "ssim_y": torch.full_like(decibels, torch.nan),
+            "l1": l1(made, truth, self.crop),
+        }
         if min(made.shape[2:]) - 2 * self.crop >= WINDOW:
-            self._similarity.add(torch.stack([ssim(made, truth, self.crop), ssim(*brightness, self.crop)], 1))
+            measures |= {"ssim": ssim(made, truth, self.crop), "ssim_y": ssim(*brightness, self.crop)}
+        self.each.add(block.start, torch.stack([measures[name] for name in self.MEASURES], 1))
 
     def merge(self, other: Self) -> None:
         self.identical += other.identical
-        self._decibels.merge(other._decibels)
-        self._similarity.merge(other._similarity)
+        self.each.merge(other.each)
 
     def arrays(self) -> dict[str, Array]:
-        state = {f"decibels_{name}": value for name, value in self._decibels.arrays().items()}
-        state |= {f"similarity_{name}": value for name, value in self._similarity.arrays().items()}
-        return {**state, "crop": np.array(self.crop), "identical": np.array(self.identical)}
+        return {**self.each.arrays(), "crop": np.array(self.crop), "identical": np.array(self.identical)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
         made = cls(Plan(count=0, crop=int(arrays["crop"])))
         made.identical = int(arrays["identical"])
-        parts = ("decibels", "similarity")
-        made._decibels, made._similarity = (
-            Tally.from_arrays({key.removeprefix(f"{part}_"): arrays[key] for key in arrays if key.startswith(part)})
-            for part in parts
-        )
+        made.each = Each.from_arrays(arrays)
         return made
 
-    def measure(self, name: str) -> tuple[float, float | None, int]:
-        """Mean, standard error and number of pictures of one of `MEASURES`.
+    def measure(self, name: str) -> Array:
+        """One of `MEASURES` of every picture that has it, (n,).
 
         Raises:
             NotApplicable: when there were no pairs, or too small ones.
         """
-        if not self._decibels.count:
-            raise NotApplicable("these pictures have no true ones beside them")
-        tally = self._decibels if name.startswith("psnr") else self._similarity
-        if not tally.count:
+        found = self.each.column(self.MEASURES.index(name))
+        if len(found):
+            return found
+        if len(self.each.column()):
             raise NotApplicable(f"SSIM needs {WINDOW} pixels; fewer are left")
-        column = int(name.endswith("_y"))
-        error = tally.error
-        return float(tally.mean[column]), None if error is None else float(error[column]), tally.count
+        raise NotApplicable("these pictures have no true ones beside them")
+
+
+def compute_l1(c: Comparison) -> Value:
+    """Mean absolute difference, on a scale from 0 to 1."""
+    return _value(c, "l1")
 
 
 def compute_psnr(c: Comparison) -> Value:
@@ -185,10 +197,12 @@ def compute_ssim_y(c: Comparison) -> Value:
 
 def _value(c: Comparison, name: str) -> Value:
     pairs = c.fake[Pairs]
-    mean, error, count = pairs.measure(name)
+    each = pairs.measure(name)
+    mean, error = mean_of(each)
     if not name.startswith("psnr"):
-        return Value(value=mean, error=error, protocol={"crop": pairs.crop})
-    share = pairs.identical / count
-    note = f"{share:.0%} of the pictures are identical to the truth and count as {CAP:g} dB" if share else ""
+        return Value(value=mean, error=error, protocol={"crop": pairs.crop}, each=each)
+    share = pairs.identical / len(each)
+    same = f"{pairs.identical:,} of {len(each):,} pictures are identical to the truth and count as {CAP:g} dB"
     details = {"identical": share}
-    return Value(value=mean, error=error, protocol={"crop": pairs.crop, "cap": CAP}, details=details, note=note)
+    protocol: dict[str, str | int | float] = {"crop": pairs.crop, "cap": CAP}
+    return Value(value=mean, error=error, protocol=protocol, details=details, note=same if share else "", each=each)

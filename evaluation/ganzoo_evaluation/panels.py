@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,17 +12,26 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from ganzoo.pictures import grid
+from ganzoo.pictures import beside, grid
+from ganzoo_evaluation.base import Pictures
 from ganzoo_evaluation.evaluate import Evaluation, pictures_at
 from ganzoo_evaluation.features import Features
-from ganzoo_evaluation.neighbours import nearest
+from ganzoo_evaluation.given import Made, cubic, nearest
+from ganzoo_evaluation.neighbours import nearest as nearest_of
 from ganzoo_evaluation.results import Panel, Row
-from ganzoo_evaluation.sets import as_floats
+from ganzoo_evaluation.sets import as_floats, choose
 from ganzoo_evaluation.subjects import Subject
+from ganzoo_evaluation.ways import Way
 
 Bytes = NDArray[np.uint8]
 CLOSEST = 12
 """Generated pictures in the panel of nearest neighbours."""
+GROUPS = 8
+"""Given pictures in a panel of answers."""
+MIDDLE = 192
+"""Pixels of a side that are shown of larger pictures."""
+JUDGES = ("lpips", "perceptual_squeeze", "perceptual", "ssim_y", "ssim", "l1")
+"""Metrics that say which answers are good and which are bad."""
 
 
 def png_of(pictures: Bytes, columns: int) -> tuple[bytes, int]:
@@ -51,7 +61,7 @@ def neighbours_panel(evaluation: Evaluation, subject: Subject, row: Row) -> Pane
     else:
         return None
     fakes, reals = measured[Features], real[Features]
-    places, distances = nearest(fakes.tensor, reals.tensor, 1)
+    places, distances = nearest_of(fakes.tensor, reals.tensor, 1)
     order = np.argsort(np.asarray(distances)[:, 0], kind="stable")[:CLOSEST]
     mine = pictures_at(subject.pictures, [int(fakes.rows[i]) for i in order])
     theirs = pictures_at(reference.train, [int(reals.rows[int(places[i][0])]) for i in order])
@@ -62,6 +72,75 @@ def neighbours_panel(evaluation: Evaluation, subject: Subject, row: Row) -> Pane
         np.concatenate(like_each_other(mine, theirs)),
         len(order),
     )
+
+
+def answers_panels(evaluation: Evaluation, way: Way, subjects: Sequence[Subject], rows: Sequence[Row]) -> list[Panel]:
+    """What the models make of given pictures: those that the first does worst, those that it does best, and some at
+    random; without known answers only the last, and of few pictures all.
+
+    Every group is what was given (in super-resolution also enlarged by the cubic filter), what each model makes of it,
+    and the truth.
+    """
+    models = [subject for subject in subjects if subject.model is not None]
+    if not models:
+        return []
+    count = models[0].pictures.count
+    judged = _judged(rows[subjects.index(models[0])])
+    where = "held out, " if way.held_out else ""
+    if count <= GROUPS:
+        chosen = {f"{where}all of them": list(range(count))}
+    else:
+        chosen = {f"{where}at random": choose(count, GROUPS, evaluation.how.seed, "panel")}
+    if judged is not None and len(judged.order) == count > GROUPS:
+        best, worst = (f"{where}what {models[0].name} does {what} (by {judged.name})" for what in ("best", "worst"))
+        chosen = {worst: judged.order[:GROUPS], best: judged.order[::-1][:GROUPS]} | chosen
+    if way.scale > 1:
+        members: list[tuple[str, Pictures]] = [
+            ("given, each pixel repeated", Made(way.inputs, None, "", nearest(way.scale))),
+            ("bicubic", Made(way.inputs, None, "", cubic(way.scale))),
+        ]
+    else:
+        members = [("given", way.inputs)]
+    members += [(subject.name, subject.pictures) for subject in models]
+    members += [] if way.truth is None else [("the truth", way.truth)]
+    order = "in each group from the left: " + "; ".join(name for name, _ in members)
+    panels = []
+    for title, places in chosen.items():
+        groups = np.stack([pictures_at(pictures, places) for _, pictures in members], axis=1)
+        panels.append(_groups_panel(title[0].upper() + title[1:], order, groups))
+    return panels
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """Places of pictures, the worst first, by a metric of that full name."""
+
+    name: str
+    order: list[int]
+
+
+def _judged(row: Row) -> _Judged | None:
+    """By the first metric that has a number for every single picture, and by which the model was not trained."""
+    for metric in JUDGES:
+        found = row.estimates.get(metric)
+        if found is not None and found.each is not None and metric not in row.flattered:
+            sign = -1 if found.better == "lower" else 1
+            order = np.argsort(sign * found.each, kind="stable")
+            return _Judged(found.name.partition("@")[0], [int(place) for place in order])
+    return None
+
+
+def _groups_panel(title: str, caption: str, groups: Bytes) -> Panel:
+    """A panel of groups of pictures uint8 (n, members, H, W, C)."""
+    if min(groups.shape[2:4]) > MIDDLE:
+        top, left = ((side - MIDDLE) // 2 for side in groups.shape[2:4])
+        groups = groups[:, :, top : top + MIDDLE, left : left + MIDDLE]
+        caption += f"; the middle {MIDDLE} x {MIDDLE} pixels"
+    tensors = [as_floats(torch.from_numpy(part).permute(0, 3, 1, 2)) for part in groups.swapaxes(0, 1)]
+    sheet = beside(tensors)
+    stream = io.BytesIO()
+    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(stream, format="PNG")
+    return Panel(title=title, caption=caption, png=stream.getvalue(), width=int(sheet.shape[1]))
 
 
 def like_each_other(above: Bytes, below: Bytes) -> tuple[Bytes, Bytes]:

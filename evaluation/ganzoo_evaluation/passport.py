@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from ganzoo.cards import Metric
 from ganzoo.figures import with_error
 from ganzoo_evaluation.aliases import ALIASES, INCEPTION
-from ganzoo_evaluation.base import Value
+from ganzoo_evaluation.base import Array, Value
 
 FREE = ("seed", "weights", "source", "software", "reference")
 """What may differ between two numbers that are compared: whose they are, by which seed, and what the reference is
@@ -75,7 +75,8 @@ def _short(value: Any) -> str:
 class Estimate:
     """A metric's value for one row, with its passport; `value` None where it has none, `note` then says why.
 
-    `error` is one standard error. `better` is `"lower"`, `"higher"` or `""`.
+    `error` is one standard error. `better` is `"lower"`, `"higher"` or `""`. `each` are the numbers of the single
+    pictures, where it is their mean; they are not written to files.
     """
 
     metric: str
@@ -87,11 +88,18 @@ class Estimate:
     error: float | None = None
     note: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    each: Array | None = field(default=None, repr=False, compare=False)
     passport: Passport
+
+    @property
+    def seen_through(self) -> str:
+        """The feature network that the number depends on, its own or the one that it was asked to look through."""
+        return self.passport.network or str(self.passport.protocol.get("network", ""))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; a value that is not finite becomes text."""
-        document = asdict(self)
+        document = asdict(replace(self, each=None))
+        del document["each"]
         document["passport"]["key"] = self.passport.key
         return json.loads(json.dumps(_finite(document), default=str))  # type: ignore[no-any-return]
 
@@ -161,6 +169,7 @@ def estimate(card: Metric, value: Value, passport: Passport) -> Estimate:
         error=value.error,
         note=value.note,
         details=value.details,
+        each=value.each,
         passport=passport,
     )
 

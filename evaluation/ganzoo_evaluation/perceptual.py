@@ -1,10 +1,12 @@
 """How different two pictures look: distances between what a network sees in them.
 
 Zhang et al. (2018, arXiv:1801.03924, section 3, equation 1): activations at several depths, scaled to unit length at
-each place; squared differences, weighted by channel, averaged over the places. Two of them are here.
+each place; squared differences, weighted by channel, averaged over the places. Two kinds of them are here.
 
-`perceptual[efflite0]` is the paper's uncalibrated baseline (all channels weigh the same) on the network that ships
-with the zoo, averaged over its five depths. It needs no download, and it is not LPIPS.
+`perceptual[efflite0]` and `perceptual[squeezenet]` are the paper's uncalibrated baseline (all channels weigh the same)
+on the two networks that ship with the zoo, averaged over their five and seven depths. They need no download. A model
+that was trained through one of the two is judged by the other. Neither is LPIPS, not even the second: the weights that
+LPIPS has for SqueezeNet were fitted to another training of it, whose channels mean other things.
 
 `lpips[alex]` and `lpips[vgg]` are LPIPS v0.1: the weights of the channels, fitted to what people said, ship with the
 zoo; AlexNet and VGG16 themselves are torchvision's files, which are downloaded only when that is asked for.
@@ -29,11 +31,12 @@ from torch.nn.functional import interpolate
 from ganzoo.data.base import Progress
 from ganzoo.data.download import cache_dir, fetch
 from ganzoo.errors import UserError
+from ganzoo_evaluation import efflite0, squeezenet
 from ganzoo_evaluation.backbone import FILES, read_weights
-from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Value
+from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Reads, Value
 from ganzoo_evaluation.modes import full_precision
 from ganzoo_evaluation.sets import as_floats
-from ganzoo_evaluation.tally import Tally
+from ganzoo_evaluation.tally import Each, mean_of
 
 SMALLEST = 32
 """Pixels on the shorter side from which on pictures are looked at as they are."""
@@ -42,6 +45,11 @@ CHUNK = 16
 EPSILON = 1e-10
 """Added to squared lengths before their root is taken: where nothing is active there is no direction, and no gradient
 of infinite length."""
+EMBEDDED: dict[str, Callable[[torch.device | str], nn.Module]] = {
+    efflite0.NAME: efflite0.stages,
+    squeezenet.NAME: squeezenet.stages,
+}
+"""The stages that `embedded_distance` can look through."""
 VARIABLE = "GANZOO_LPIPS_BACKBONE"
 """The environment variable that names the file of AlexNet or VGG16."""
 
@@ -98,11 +106,15 @@ def _large_enough(pictures: Tensor) -> Tensor:
     return pictures if factor == 1 else interpolate(pictures, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
-def embedded_distance(device: torch.device | str = "cpu") -> StageDistance:
-    """`perceptual[efflite0]`, frozen, on a device."""
-    from ganzoo_evaluation import efflite0
+def embedded_distance(device: torch.device | str = "cpu", network: str = efflite0.NAME) -> StageDistance:
+    """`perceptual[NETWORK]`, frozen, on a device; `network` is one of `EMBEDDED`.
 
-    return StageDistance("perceptual[efflite0]", efflite0.stages(device)).to(device).eval()
+    Raises:
+        UserError: for another network.
+    """
+    if network not in EMBEDDED:
+        raise UserError(f"the distances that need no download look through {' or '.join(EMBEDDED)}, not {network!r}")
+    return StageDistance(f"perceptual[{network}]", EMBEDDED[network](device)).to(device).eval()
 
 
 # --------------------------------------------------------------------------------------------------------- LPIPS v0.1
@@ -259,15 +271,15 @@ def _download(network: str, progress: Progress | None) -> Path:
 
 
 class _PairDistances:
-    """Sums over a set of a distance between `Block.pictures` and `Block.truth`; blocks without truth are passed by.
+    """Distances of every picture of a set from `Block.truth`; blocks without truth are passed by.
 
     `distance` is its name and `sha256` that of weights from outside; both empty until there was a pair.
     """
 
-    reads: ClassVar[Literal["pictures", "truth", "features", "logits"]] = "truth"
+    reads: ClassVar[Reads] = "truth"
 
     def __init__(self, plan: Plan) -> None:
-        self.tally = Tally()
+        self.each = Each(plan.count)
         self.distance = self.sha256 = ""
 
     def _open(self, device: str) -> StageDistance | None:
@@ -280,39 +292,52 @@ class _PairDistances:
             return
         self.distance, self.sha256 = distance.name, distance.sha256
         with torch.inference_mode(), full_precision():
-            for made, truth in zip(block.pictures.split(CHUNK), block.truth.split(CHUNK), strict=True):
-                self.tally.add(distance(as_floats(made), as_floats(truth.to(made.device))))
+            pairs = zip(block.pictures.split(CHUNK), block.truth.split(CHUNK), strict=True)
+            found = [distance(as_floats(made), as_floats(truth.to(made.device))) for made, truth in pairs]
+        self.each.add(block.start, torch.cat(found))
 
     def merge(self, other: Self) -> None:
-        self.tally.merge(other.tally)
+        self.each.merge(other.each)
         self.distance, self.sha256 = self.distance or other.distance, self.sha256 or other.sha256
 
     def arrays(self) -> dict[str, Array]:
-        return {**self.tally.arrays(), "distance": np.array(self.distance), "sha256": np.array(self.sha256)}
+        return {**self.each.arrays(), "distance": np.array(self.distance), "sha256": np.array(self.sha256)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
         made = cls(Plan(count=0))
-        made.tally = Tally.from_arrays(arrays)
+        made.each = Each.from_arrays(arrays)
         made.distance, made.sha256 = str(arrays["distance"]), str(arrays["sha256"])
         return made
 
     def value(self) -> Value:
-        """Mean and standard error."""
-        error = self.tally.error
+        """Mean and standard error.
+
+        Raises:
+            NotApplicable: when there were no pairs.
+        """
+        each = self.each.column()
+        if not len(each):
+            raise NotApplicable("these pictures have no true ones beside them")
+        mean, error = mean_of(each)
         protocol: dict[str, str | int | float] = {"network": self.distance.partition("[")[2].rstrip("]")}
         if self.sha256:
             protocol["sha256"] = self.sha256
-        return Value(
-            value=float(self.tally.mean[0]), error=None if error is None else float(error[0]), protocol=protocol
-        )
+        return Value(value=mean, error=error, protocol=protocol, each=each)
 
 
 class PerceptualPairs(_PairDistances):
     """`perceptual[efflite0]` between the pictures and the truth."""
 
     def _open(self, device: str) -> StageDistance | None:
-        return _shared_embedded(device)
+        return _shared_embedded(device, efflite0.NAME)
+
+
+class SqueezePairs(_PairDistances):
+    """`perceptual[squeezenet]` between the pictures and the truth."""
+
+    def _open(self, device: str) -> StageDistance | None:
+        return _shared_embedded(device, squeezenet.NAME)
 
 
 class LpipsPairs(_PairDistances):
@@ -324,8 +349,8 @@ class LpipsPairs(_PairDistances):
 
 
 @cache
-def _shared_embedded(device: str) -> StageDistance:
-    return embedded_distance(device)
+def _shared_embedded(device: str, network: str) -> StageDistance:
+    return embedded_distance(device, network)
 
 
 @cache
@@ -339,10 +364,16 @@ def compute_perceptual(c: Comparison) -> Value:
     Raises:
         NotApplicable: when there were no pairs.
     """
-    pairs = c.fake[PerceptualPairs]
-    if not pairs.tally.count:
-        raise NotApplicable("these pictures have no true ones beside them")
-    return pairs.value()
+    return c.fake[PerceptualPairs].value()
+
+
+def compute_perceptual_squeeze(c: Comparison) -> Value:
+    """Mean `perceptual[squeezenet]` between the pictures and what they should have been.
+
+    Raises:
+        NotApplicable: when there were no pairs.
+    """
+    return c.fake[SqueezePairs].value()
 
 
 def compute_lpips(c: Comparison) -> Value:
@@ -352,8 +383,6 @@ def compute_lpips(c: Comparison) -> Value:
         NotApplicable: when there were no pairs, or no weights of AlexNet or VGG16; the message says how to give them.
     """
     pairs = c.fake[LpipsPairs]
-    if not pairs.tally.count:
-        if lpips_weights() is None:
-            raise NotApplicable(f"no weights: {_how_to_give('alex')}")
-        raise NotApplicable("these pictures have no true ones beside them")
+    if not len(pairs.each.column()) and lpips_weights() is None:
+        raise NotApplicable(f"no weights: {_how_to_give('alex')}")
     return pairs.value()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ganzoo.figures import with_error
-from ganzoo_evaluation.charts import Mark, dots, escape, line_chart, swatch
+from ganzoo_evaluation.charts import Mark, dots, escape, line_chart, scatter, swatch
 from ganzoo_evaluation.passport import FREE, Passport
 from ganzoo_evaluation.rendering import ARROWS, DIRECTIONS, Cell, Notes, blind_note, cell, groups
 from ganzoo_evaluation.results import Panel, Report, Row, Verdict
@@ -44,6 +44,7 @@ def html(report: Report, descriptions: Mapping[str, str] | None = None) -> str:
         page.head(),
         page.samples(),
         page.table(),
+        page.planes(),
         page.verdicts(),
         page.curves(),
         page.panels(),
@@ -159,6 +160,21 @@ class _Page:
     def _footnotes(self) -> str:
         items = [f'<li id="note-{number}">{escape(text)}</li>\n' for number, text in enumerate(self.notes.texts, 1)]
         return f'<ol class="notes">\n{"".join(items)}</ol>\n' if items else ""
+
+    def planes(self) -> str:
+        """The rows by two metrics at a time."""
+        order = [row.name for row in self.report.models]
+        figures = []
+        for plane in self.report.planes:
+            chart = scatter(plane, order)
+            if chart:
+                caption = f"<b>{escape(plane.title)}</b> <span>{escape(plane.caption)}</span>"
+                figures.append(f"<figure>{chart}<figcaption>{caption}</figcaption></figure>\n")
+        return (
+            _section("Near to the truth, or like real pictures", f'<div class="pair">\n{"".join(figures)}</div>\n')
+            if figures
+            else ""
+        )
 
     def verdicts(self) -> str:
         """Which row each metric prefers: a list for every winner, and one of what cannot be told apart."""

@@ -21,6 +21,7 @@ GROUPS = {
     "coverage": "Coverage and diversity",
     "classes": "Classes",
     "truth": "Against the known answer",
+    "consistency": "There and back",
     "reconstruction": "Reconstruction",
     "stability": "Training",
     "smoothness": "Latent space",
@@ -48,6 +49,8 @@ class Row:
     explanation: str = ""
     variant: bool = False
     """Whether it is another row's model once more, with other weights or another prior: it competes with nobody."""
+    flattered: tuple[str, ...] = ()
+    """Metrics that look through a network by which the model was trained to be good."""
     measured: dict[str, Measured] = field(default_factory=dict, repr=False)
     """What was collected of it, by feature network."""
 
@@ -102,6 +105,33 @@ class Curve:
     caption: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One row in a plane: two of its values with their standard errors."""
+
+    name: str
+    x: float
+    y: float
+    x_error: float | None = None
+    y_error: float | None = None
+    control: bool = False
+    label: str = ""
+    """What stands beside it where that is not its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """A scatter plot of rows by two metrics; `x_better` and `y_better` are `"lower"` or `"higher"`."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x_better: str
+    y_better: str
+    points: tuple[Point, ...]
+    caption: str = ""
+
+
 @dataclass(kw_only=True)
 class Report:
     """All that an evaluation found.
@@ -126,6 +156,7 @@ class Report:
     """What it comes to, in sentences, for a comparison."""
     panels: list[Panel] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
+    planes: list[Plane] = field(default_factory=list)
     date: str = ""
     seconds: float = 0.0
     software: dict[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from ganzoo.data.base import Progress
@@ -12,30 +13,23 @@ from ganzoo.engine.distributed import Group
 from ganzoo.errors import UserError
 from ganzoo.figures import listed
 from ganzoo.registry import Registry
-from ganzoo_evaluation.asking import How, wanted_metrics
+from ganzoo_evaluation.asking import How, Wanted, trained_through, wanted_metrics
 from ganzoo_evaluation.base import Pictures
-from ganzoo_evaluation.evaluate import Evaluation, first_pictures
+from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
+from ganzoo_evaluation.measure import reads
 from ganzoo_evaluation.moments import Moments
-from ganzoo_evaluation.networks import AUTO
-from ganzoo_evaluation.panels import neighbours_panel
-from ganzoo_evaluation.results import Report, Row
+from ganzoo_evaluation.networks import AUTO, choose_network
+from ganzoo_evaluation.panels import answers_panels, neighbours_panel
+from ganzoo_evaluation.references import MOST, is_source, open_real, reference_of, usual_count
+from ganzoo_evaluation.results import Report
+from ganzoo_evaluation.run_subjects import answers_of_run, subjects_of_run
 from ganzoo_evaluation.statistics_files import open_statistics, write_statistics
 from ganzoo_evaluation.subjects import Reference, Subject
-from ganzoo_evaluation.targets import (
-    FolderTarget,
-    RunTarget,
-    Target,
-    folder_pictures,
-    is_source,
-    open_real,
-    open_target,
-    reference_of,
-    subjects_of_run,
-    suspicions,
-    task_of,
-    usual_count,
-)
+from ganzoo_evaluation.suspicions import looks, of_folder, suspicions, unlike
+from ganzoo_evaluation.targets import FolderTarget, RunTarget, Target, folder_pictures, open_target, task_of
+from ganzoo_evaluation.tradeoff import tradeoffs
+from ganzoo_evaluation.ways import Way, direction_of, open_ways
 
 
 @dataclass(kw_only=True)
@@ -49,6 +43,8 @@ class Session:
     reference: Reference
     remarks: list[str] = field(default_factory=list)
     progress: Progress | None = None
+    ways: list[Way] = field(default_factory=list)
+    """Of runs whose models take pictures in: the way of each run, in their order."""
 
     @property
     def folder(self) -> Path | None:
@@ -57,12 +53,20 @@ class Session:
 
     @property
     def count(self) -> int:
-        """How many pictures of each: as asked, or as many as usual; a folder of fewer decides for all."""
+        """How many pictures of each: as asked, or as many as usual; a folder of fewer decides for all, and so do the
+        pictures that models are given."""
+        folders = [len(target.rows) for target in self.targets if isinstance(target, FolderTarget)]
+        if self.ways:
+            return min(self.ways[0].count, *folders, self.how.count or MOST)
         if self.how.count is not None:
             return self.how.count
-        folders = [len(target.rows) for target in self.targets if isinstance(target, FolderTarget)]
         runs = [usual_count(self.reference)] if len(folders) < len(self.targets) else []
         return min([*folders, *runs])
+
+    @cached_property
+    def way(self) -> Way | None:
+        """What the models are given, where they take pictures in: as many pictures as are measured."""
+        return self.ways[0].taken(self.count, self.how.seed) if self.ways else None
 
     def evaluation(self) -> Evaluation:
         """The evaluation, its networks open.
@@ -70,13 +74,52 @@ class Session:
         Raises:
             UserError: when a metric or network is not known or its weights cannot be had.
         """
-        metrics = wanted_metrics(
-            self.registry, task_of(self.registry, self.targets), self.how, self.reference.data_names
-        )
-        made = Evaluation(self.registry, self.reference, metrics, self.how, self.count, self.group, self.progress)
-        if self.reference.train is None:
+        how, task = self._how_of_networks(), task_of(self.registry, self.targets)
+        metrics = wanted_metrics(self.registry, task, how, self.reference.data_names)
+        if self.way is not None:
+            metrics = self._of_way(metrics, self.way)
+        made = Evaluation(self.registry, self.reference, metrics, how, self.count, self.group, self.progress, self.way)
+        if self.reference.statistics is not None:
             self._check_statistics(made)
         return made
+
+    def _how_of_networks(self) -> How:
+        """How to measure, with `auto` resolved where a model's training looked through the network that it means."""
+        through = {name for target in self.runs for name in trained_through(target.job, target.run)}
+        if self.how.features != AUTO or self.how.preset is not None or not through:
+            return self.how
+        return replace(self.how, features=choose_network(self.registry, self.reference.data_names, through))
+
+    def _of_way(self, metrics: Sequence[Wanted], way: Way) -> list[Wanted]:
+        """Those of the metrics that can be asked of what is given; what is left out is said.
+
+        Raises:
+            UserError: when one was asked for by name that cannot.
+        """
+        kept, impossible = [], []
+        back = any(one.back is not None for one in self.ways)
+        for wanted in metrics:
+            needs = set(reads(wanted.card))
+            if way.whole and needs and needs != {"truth"}:
+                impossible.append(wanted.card.name)
+            elif ("truth" in needs and way.truth is None) or ("back" in needs and not back):
+                continue
+            else:
+                kept.append(wanted)
+        few = f"the {way.count:,} pictures of {way.name} are measured one by one: too few, and of too many sizes, for"
+        if impossible and self.how.metrics:
+            raise UserError(f"--metrics {','.join(impossible)}: {few} a distance of sets")
+        if impossible:
+            self.remarks.append(f"{few} {listed(impossible)}")
+        if not kept:
+            names = ",".join(wanted.card.name for wanted in metrics)
+            raise UserError(f"--metrics {names}: {way.name} has no true answers beside its pictures to compare with")
+        return kept
+
+    @property
+    def runs(self) -> list[RunTarget]:
+        """Those of the targets that are runs."""
+        return [target for target in self.targets if isinstance(target, RunTarget)]
 
     def _check_statistics(self, evaluation: Evaluation) -> None:
         """Whether a file of statistics can be from the networks that are to look."""
@@ -100,6 +143,17 @@ class Session:
 
     def subjects_of(self, target: RunTarget, count: int) -> list[Subject]:
         """What is measured of a run."""
+        if self.way is not None:
+            return answers_of_run(
+                self.registry,
+                target,
+                self.way,
+                self.ways[self.runs.index(target)],
+                count,
+                seed=self.how.seed,
+                device=self.group.device,
+                called=self._name_of(target),
+            )
         return subjects_of_run(
             self.registry,
             target,
@@ -128,16 +182,21 @@ class Session:
         evaluation = self.evaluation()
         if self.reference.train is not None:
             self.reference.train.contents(self.progress)  # under the bar: all that follows needs its hash
-        rows, panels = [], []
+        rows, panels, subjects = [], [], []
         for subject in self.subjects(evaluation.count):
             row = evaluation.row(subject)
             rows.append(row)
-            nearest = neighbours_panel(evaluation, subject, row)
+            subjects.append(subject)
+            nearest = neighbours_panel(evaluation, subject, row) if self.way is None else None
             panels += [nearest] if nearest is not None else []
         names = listed([row.name for row in rows])
         report = evaluation.report(f"Evaluation of {names}", command, rows, started)
+        if self.way is not None:
+            report.reference = f"{report.reference}. {self.way.sentence}."
+            report.planes = tradeoffs(report)
+            panels = answers_panels(evaluation, self.way, subjects, rows)
         report.panels = panels
-        found = [*self.remarks, *self._suspicions(evaluation.count), *self._unlike(rows), *report.remarks]
+        found = [*self.remarks, *self._suspicions(evaluation.count), *unlike(rows, self.reference), *report.remarks]
         report.remarks = list(dict.fromkeys(found))
         report.seconds = time.monotonic() - started
         return report
@@ -146,50 +205,16 @@ class Session:
         found = []
         for target in self.targets:
             if isinstance(target, FolderTarget):
-                found += self._of_folder(target, count)
+                found += of_folder(target, count, self.reference)
                 found += suspicions(self._folder(target, count).pictures, self.reference, self.progress)
         return found
-
-    def _of_folder(self, target: FolderTarget, count: int) -> list[str]:
-        """What a folder lacks or loses in this evaluation."""
-        lines = []
-        if len(target.rows) < count:
-            lines.append(f"{target.path}: it has {len(target.rows):,} pictures, not the {count:,} that were asked for")
-        train = self.reference.train
-        if target.coloured and train is not None and train.data.spec.channels == 1:
-            lines.append(
-                f"{target.path}: {target.coloured:,} pictures have colours; they were made grey, as the real ones are"
-            )
-        if not target.coloured and train is not None and train.data.spec.channels == 3:
-            lines.append(f"{target.path}: none of its pictures has a colour, the real ones are kept with 3 channels")
-        return lines
-
-    def _unlike(self, rows: Sequence[Row]) -> list[str]:
-        """In what the pictures of a row differ in kind from the real ones."""
-        train = self.reference.train
-        if train is None:
-            return []
-        _, height, width, channels = first_pictures(train, 1).shape
-        lines = []
-        for row in rows:
-            if row.samples is None:
-                continue
-            _, high, wide, deep = row.samples.shape
-            if (wide, high) != (width, height):
-                lines.append(
-                    f"{row.name}: its pictures are {wide} x {high}, the real ones {width} x {height}; feature networks "
-                    "bring both to one size, but what looks at pixels (sharpness, spectrum) sees the difference"
-                )
-            if deep < channels:
-                lines.append(f"{row.name}: its pictures are grey, the real ones have {channels} channels")
-        return lines
 
     def doctor(self) -> list[str]:
         """What is suspicious about the pictures, fake and real; empty when nothing is."""
         lines = list(self.remarks)
         for target in self.targets:
             if isinstance(target, FolderTarget):
-                lines += self._of_folder(target, self.count) + looks(target.path, self.progress)
+                lines += of_folder(target, self.count, self.reference) + looks(target.path, self.progress)
         pictures: list[Pictures] = [subject.pictures for subject in self.subjects(self.count)]
         for one in pictures:
             lines += suspicions(one, self.reference, self.progress)
@@ -207,24 +232,6 @@ class Session:
                 write_statistics(path, gaussian_of(measured), name)
                 return
         raise UserError(f"--save-stats {path}: no features were looked at; add --metrics fd")
-
-
-def looks(path: Path, progress: Progress | None = None) -> list[str]:
-    """What one look at every picture of a folder or zip finds odd about samples."""
-    from ganzoo.data.check import check
-
-    found = check(path, progress)
-    lines = []
-    if found.one_colour:
-        lines.append(f"{path}: {len(found.one_colour):,} pictures are of one colour (first: {found.one_colour[0]})")
-    if found.near_duplicates:
-        first = ", ".join(found.near_duplicates[0][:3])
-        lines.append(f"{path}: groups of near duplicates: {len(found.near_duplicates):,} (first: {first})")
-    if found.deep:
-        lines.append(f"{path}: {found.deep:,} pictures have more than 8 bits a channel; 8 of them are read")
-    if found.animated:
-        lines.append(f"{path}: {found.animated:,} files are animations; the first frame of each counts")
-    return lines
 
 
 def open_session(
@@ -252,7 +259,18 @@ def open_session(
     sources = {run.run.data_source for run in runs}
     sizes = {(run.run.data.size, run.run.data.channels) for run in runs}
     alike = len(sources) == 1 and len(sizes) == 1
-    if runs and alike and (real is None or is_source(runs[0].run, real)):
+    ways: list[Way] = []
+    if how.direction and not runs:
+        raise UserError(f"--direction {how.direction}: goes with a run whose model takes pictures in, not with folders")
+    if how.direction:
+        for run in runs:
+            direction_of(runs, run, how.direction)
+    if any(run.job.task.directions for run in runs):
+        _check_given(how, runs)
+        reference, ways, more = open_ways(registry, targets, how.direction, real, progress)
+        if how.count is not None and how.count > ways[0].count:
+            more.append(f"{ways[0].name} has {ways[0].count:,} pictures to give, not the {how.count:,} of -n")
+    elif runs and alike and (real is None or is_source(runs[0].run, real)):
         reference, more = reference_of(registry, runs[0], progress)
     elif real is not None:
         reference, more = open_real(registry, real, targets, root, progress)
@@ -271,8 +289,8 @@ def open_session(
             "set of `ganzoo data list`, or a folder)"
         )
     remarks += more
-    if reference.train is None and real is not None and how.features == AUTO and how.preset is None:
-        how = replace(how, features=open_statistics(Path(real)).network or AUTO)
+    if reference.statistics is not None and how.features == AUTO and how.preset is None:
+        how = replace(how, features=open_statistics(reference.statistics).network or AUTO)
     return Session(
         registry=registry,
         group=group,
@@ -281,4 +299,13 @@ def open_session(
         reference=reference,
         remarks=remarks,
         progress=progress,
+        ways=ways,
     )
+
+
+def _check_given(how: How, runs: Sequence[RunTarget]) -> None:
+    """Refuse what is asked of models that draw from noise."""
+    if how.truncation is not None:
+        raise UserError(
+            f"--truncation {how.truncation:g}: {runs[0].run.name} draws no pictures from noise that could be truncated"
+        )

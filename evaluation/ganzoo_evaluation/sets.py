@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from ganzoo.data.base import Data, Progress
+from ganzoo.data.base import Columns, Data, Progress
 from ganzoo.data.sources import FileData
 from ganzoo.engine.noise import derive
 from ganzoo.model import Model
@@ -63,15 +64,20 @@ def as_levels(pictures: Tensor) -> Tensor:
 
 
 class DataPictures:
-    """Rows of a data set; `rows` None: all of them, in order."""
+    """Rows of one picture field of a data set; `rows` None: all that it has, in order."""
 
     def __init__(self, data: Data, name: str, rows: Sequence[int] | None = None, field: str = "") -> None:
         """`field`: the picture field that is meant, by default the first."""
         self.data = data
         self.name = name
-        self.rows = np.arange(len(data)) if rows is None else np.asarray(rows)
         self._field = field or data.spec.image.name
+        there = data.spec.field(self._field).rows or len(data)
+        self.rows = np.arange(there) if rows is None else np.asarray(rows)
         self._contents: Contents | None = None
+
+    def at(self, places: Sequence[int], name: str = "") -> DataPictures:
+        """The pictures at these places of the set, as a set of their own."""
+        return DataPictures(self.data, name or self.name, [int(self.rows[place]) for place in places], self._field)
 
     def contents(self, progress: Progress | None = None) -> Contents:
         """Hashes and labels, read once."""
@@ -90,13 +96,19 @@ class DataPictures:
 
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
         for first in range(start, min(stop, self.count), BLOCK):
-            columns = self.data.read(self.rows[first : min(first + BLOCK, stop)].tolist())
+            columns = self._columns(self.rows[first : min(first + BLOCK, stop)].tolist())
             label = columns.get("label")
             yield Block(
                 start=first,
                 pictures=torch.from_numpy(np.ascontiguousarray(columns[self._field])),
                 label=None if label is None else torch.from_numpy(np.asarray(label, dtype=np.int64)),
             )
+
+    def _columns(self, rows: list[int]) -> Mapping[str, Any]:
+        """Pictures, and labels where there are any; no other field is read where that can be told apart."""
+        if isinstance(self.data, Columns) and not self.data.spec.has("label"):
+            return {self._field: self.data.column(self._field, rows)}
+        return self.data.read(rows)
 
 
 class FilePictures(DataPictures):
@@ -105,6 +117,9 @@ class FilePictures(DataPictures):
     def __init__(self, data: FileData, name: str, rows: Sequence[int] | None = None) -> None:
         super().__init__(data, name, rows)
         self._files = data
+
+    def at(self, places: Sequence[int], name: str = "") -> FilePictures:
+        return FilePictures(self._files, name or self.name, [int(self.rows[place]) for place in places])
 
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
         for first in range(start, min(stop, self.count), BLOCK):

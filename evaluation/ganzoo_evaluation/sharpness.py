@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Value
+from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Reads, Value
 from ganzoo_evaluation.tally import Tally
 
 SPLITS = 10
@@ -83,7 +83,7 @@ def _rings(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
 class Sharpness:
     """Sums over a set of the Laplacian's variance and of the log spectrum, the latter in `SPLITS` parts."""
 
-    reads: ClassVar[Literal["pictures", "truth", "features", "logits"]] = "pictures"
+    reads: ClassVar[Reads] = "pictures"
 
     def __init__(self, plan: Plan) -> None:
         height, width = plan.shape[1:]

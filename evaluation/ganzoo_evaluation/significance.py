@@ -8,7 +8,9 @@ from ganzoo.cards import Metric
 from ganzoo_evaluation.base import Measured
 from ganzoo_evaluation.features import Features
 from ganzoo_evaluation.frechet import gaussian_of, paired_standard_error
+from ganzoo_evaluation.passport import Estimate
 from ganzoo_evaluation.results import Row, Verdict
+from ganzoo_evaluation.tally import mean_of
 
 LEVEL = 0.01
 """The p-value below which a difference is called one."""
@@ -18,15 +20,18 @@ def verdict(first: Row, second: Row, card: Metric, network: str, real: Measured)
     """The two rows by one metric; None where they cannot be compared: no value, no error, unlike passports, or a metric
     without direction.
 
-    The Frechet distances of two models against one reference share the reference's chance, which cancels in the
-    difference (its error is smaller than of two strangers); other metrics are taken as independent.
+    Means over pictures that both were given are compared picture by picture: what makes a picture hard for both cancels
+    in the difference. The Frechet distances of two models against one reference share the reference's chance, which
+    cancels too; other metrics are taken as independent.
     """
     a, b = first.estimates.get(card.name), second.estimates.get(card.name)
     if a is None or b is None or a.value is None or b.value is None or not card.better:
         return None
     if a.passport.key != b.passport.key:
         return None
-    error = _paired(first, second, card, network, real)
+    error = _of_differences(a, b)
+    if error is None:
+        error = _paired(first, second, card, network, real)
     if error is None:
         if a.error is None or b.error is None:
             return None
@@ -62,6 +67,13 @@ def verdict(first: Row, second: Row, card: Metric, network: str, real: Measured)
 def p_text(p: float) -> str:
     """`p = 0.03`, `p < 0.0001`."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def _of_differences(a: Estimate, b: Estimate) -> float | None:
+    """Standard error of the mean difference of two estimates over the same pictures; None where they are no such."""
+    if a.each is None or b.each is None or len(a.each) != len(b.each) or len(a.each) < 2:
+        return None
+    return mean_of(a.each - b.each)[1]
 
 
 def _paired(first: Row, second: Row, card: Metric, network: str, real: Measured) -> float | None:

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ganzoo.model import Model
-from ganzoo_evaluation.base import Measured, Pictures
+from ganzoo_evaluation.base import Measured, Pictures, Reads
 from ganzoo_evaluation.frechet import Gaussian
 from ganzoo_evaluation.results import Kind
-from ganzoo_evaluation.sets import DataPictures, content_hash
+from ganzoo_evaluation.sets import DataPictures, content_hash, contents_of
 from ganzoo_evaluation.statistics_files import read_statistics
 
 
@@ -25,8 +25,10 @@ class Subject:
     model: Model | None = None
     weights: str = ""
     facts: dict[str, str] = field(default_factory=dict)
-    pairs: bool = False
-    """Whether its blocks have the truth beside them."""
+    beside: tuple[Reads, ...] = ()
+    """What its blocks have beside the pictures: `truth`, `back`."""
+    trained_through: tuple[str, ...] = ()
+    """Feature networks that a loss of its training looked through."""
     variant: bool = False
     """Whether it is the subject before it with other weights or another prior."""
 
@@ -42,30 +44,36 @@ class Reference:
         *,
         trained_on: bool = True,
         statistics: Path | None = None,
+        whole: Pictures | None = None,
     ) -> None:
         """`trained_on`: whether the subjects were trained on it (then memorising can be told). `statistics`: a file of
-        mean and covariance in place of pictures."""
+        mean and covariance in place of pictures. `whole`: in their place, true answers that are only compared one by
+        one."""
         self.name, self.train, self.held_out = name, train, held_out
         self.trained_on = trained_on and train is not None
         self._file = read_statistics(statistics) if statistics else None
-        self._statistics = statistics
+        self.statistics, self.whole = statistics, whole
 
     @cached_property
     def content(self) -> str:
         """Hash of the pixels (or of the file of statistics)."""
-        if self.train is None:
-            assert self._statistics is not None
-            return hashlib.sha256(self._statistics.read_bytes()).hexdigest()
-        return content_hash(self.train)
+        if self.train is not None:
+            return content_hash(self.train)
+        if self.whole is not None:
+            return contents_of(self.whole).sha256
+        assert self.statistics is not None
+        return hashlib.sha256(self.statistics.read_bytes()).hexdigest()
 
     @property
     def count(self) -> int:
         """Pictures in it; 0 where a file of statistics does not say."""
-        return self.train.count if self.train is not None else (self._file.count if self._file else 0)
+        there = self.train or self.whole or self._file
+        return there.count if there is not None else 0
 
     def measured(self) -> Measured:
-        """What a file of statistics holds."""
-        assert self._file is not None
+        """What is known of it without a look at its pictures: what a file of statistics holds."""
+        if self._file is None:
+            return Measured(name=self.name, count=self.count, collected={})
         return Measured(name=self.name, count=self._file.count, collected={Gaussian: self._file})
 
     @property
@@ -76,6 +84,8 @@ class Reference:
     @property
     def sentence(self) -> str:
         """What it is, in words."""
+        if self.whole is not None:
+            return f"{self.count:,} pictures of {self.name} (content {self.content[:12]}), one by one"
         if self.train is None:
             return f"the statistics in {self.name}" + (f" ({self.count:,} pictures)" if self.count else "")
         held = f"; {self.held_out.count:,} held-out pictures are the floor" if self.held_out is not None else ""

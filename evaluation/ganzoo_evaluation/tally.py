@@ -1,4 +1,5 @@
-"""Means and their standard errors of numbers that come picture by picture, from sums that can be added."""
+"""Means and their standard errors of numbers that come picture by picture: from sums that can be added, or with every
+number kept, so that two sets can be compared picture by picture."""
 
 from __future__ import annotations
 
@@ -70,3 +71,44 @@ class Tally:
         spread = np.maximum(self._squares - self._sum**2 / self.count, 0.0) / (self.count - 1)
         found: Array = np.sqrt(spread / self.count)
         return found
+
+
+class Each:
+    """Several measures of every picture of a set, float64, each in its place whatever order they come in.
+
+    What is not a number was never given: a picture that another process looks at, or that has no such measure.
+    """
+
+    def __init__(self, pictures: int, measures: int = 1) -> None:
+        self.values = np.full((pictures, measures), np.nan)
+
+    def add(self, start: int, values: Tensor) -> None:
+        """Take values (n, measures), or (n,) where there is one measure, of the pictures `start`, `start + 1`, ..."""
+        rows = values.detach().cpu().to(torch.float64).reshape(len(values), self.values.shape[1])
+        self.values[start : start + len(rows)] = rows.numpy()
+
+    def merge(self, other: Self) -> None:
+        """Take all that the other has taken."""
+        self.values = np.where(np.isnan(self.values), other.values, self.values)
+
+    def arrays(self) -> dict[str, Array]:
+        """All of its state."""
+        return {"values": self.values}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """The one whose `arrays` these are."""
+        made = cls(*arrays["values"].shape)
+        made.values = np.array(arrays["values"], dtype=np.float64)
+        return made
+
+    def column(self, measure: int = 0) -> Array:
+        """One measure of every picture that has it, (n,)."""
+        found: Array = self.values[~np.isnan(self.values[:, measure]), measure]
+        return found
+
+
+def mean_of(values: Array) -> tuple[float, float | None]:
+    """Mean of values (n,), n at least 1, and its standard error; None below two."""
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+    return float(values.mean()), error

@@ -65,7 +65,7 @@ def zoo() -> None:
     \b
     ganzoo list                 the architectures
     ganzoo train EXAMPLE        train one on pictures that ship with it
-    ganzoo generate             pictures from the newest run
+    ganzoo generate             pictures from the newest run; with --input PATH what it makes of yours
     ganzoo show EXAMPLE         its paper, settings and recipes
     """
 

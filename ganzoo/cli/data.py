@@ -109,7 +109,8 @@ def check_path(path: Path, as_json: bool) -> None:
       PATH/cat/1.jpg PATH/dog/1.jpg     classes (or labels.csv: file,label)
       PATH/1.jpg PATH/1.txt             pictures with captions (or captions.jsonl)
       PATH/source/1.png PATH/target/1.png   pairs (or files twice as wide as high)
-      PATH/A/x.jpg PATH/B/y.jpg         two domains
+      PATH/A/x.jpg PATH/B/y.jpg         two domains (or trainA/ trainB/ testA/ testB/)
+      PATH/large.jpg ...                large pictures, to learn enlarging from
       PATH/train/... PATH/test/...      any of these, with a held-out split
 
     \b
@@ -183,6 +184,15 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "splits", ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
     if report.uses:
         yield "laid out for", ", ".join(f"{task} ({count:,})" for task, count in report.uses.items())
+        yield from _trainable(report)
+    if report.domains:
+        yield "domains", ", ".join(f"{name} {count:,}" for name, count in report.domains.items())
+    if report.partnerless:
+        yield "no partner", f"{len(report.partnerless):,}"
+    if "super-resolution" in report.uses:
+        from ganzoo.data.check import PATCH
+
+        yield "patches", f"{report.patches:,} of {PATCH} x {PATCH} pixels side by side"
     if report.classes:
         shown = list(report.classes.items())[:12]
         more = f" and {len(report.classes) - 12:,} more" if len(report.classes) > 12 else ""
@@ -215,6 +225,20 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "near copies", _copies(report.near_duplicates)
     if "test" in report.splits:
         yield "test in train", f"{len(report.leaked):,}"
+
+
+def _trainable(report: Report) -> Iterator[tuple[str, str]]:
+    """Which architectures the pictures can train, by use."""
+    from ganzoo.data.check import USES
+    from ganzoo.registry import get_registry
+
+    registry = get_registry()
+    uses = {}
+    for use in report.uses:
+        tasks = {task.name for task in registry.tasks.values() if set(task.batch) == set(USES[use])}
+        uses[use] = sorted(card.name for card in registry.architectures.values() if card.task in tasks)
+    if any(uses.values()):
+        yield "can train", "; ".join(f"{use}: {', '.join(names)}" for use, names in uses.items() if names)
 
 
 def _copies(groups: Sequence[tuple[str, ...]]) -> str:

@@ -115,11 +115,14 @@ def _data() -> Iterator[Finding]:
     from ganzoo.cards import resolve
     from ganzoo.data.base import DataRequest
 
-    for card in get_registry().datasets.values():
+    registry = get_registry()
+    for card in registry.datasets.values():
         if not card.embedded:
             continue
+        there = set(card.fields)
+        fields = next((task.batch for task in registry.tasks.values() if set(task.batch) <= there), card.fields)
         try:
-            data = resolve(card.load)(DataRequest(fields=("image",)))
+            data = resolve(card.load)(DataRequest(fields=fields))
         except Exception as error:
             yield Finding(f"data {card.name}", "broken", f"{type(error).__name__}: {error}", "reinstall ganzoo")
         else:

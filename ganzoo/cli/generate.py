@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
 from ganzoo.errors import UserError, did_you_mean
-from ganzoo.registry import get_registry
+from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
     from ganzoo.model import Model
@@ -27,11 +28,26 @@ class How(TypedDict):
 
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
-@click.option("-n", "count", type=click.IntRange(1), metavar="N", help="How many pictures [64].")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH", help="NAME.png: a grid; anything else: a folder of files."
+    "-n", "count", type=click.IntRange(1), metavar="N", help="How many pictures [64]; with --input the first N [all]."
+)
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="What a model that takes pictures in gets: a picture, or a folder or zip of some.",
+)
+@click.option("--direction", default="", metavar="NAME", help="Of a model that goes two ways: which (a2b or b2a).")
+@click.option("--keep-size", is_flag=True, help="Pictures as large as they are, not brought to the size of training.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="NAME.png: a grid (of one --input: the picture); anything else: a folder of files.",
 )
 @click.option("--best", is_flag=True, help="The weights that did best while it trained, not the last.")
+@click.option("--after", metavar="PHASE", help="The weights as they were when that phase of the training ended.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, other pictures.")
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME", help="Only this class (a name or number); repeatable."
@@ -49,8 +65,12 @@ class How(TypedDict):
 def generate(
     run: str | None,
     count: int | None,
+    source: Path | None,
+    direction: str,
+    keep_size: bool,
     out: Path | None,
     best: bool,
+    after: str | None,
     seed: int,
     labels: tuple[str, ...],
     per_class: int | None,
@@ -65,23 +85,79 @@ def generate(
     ganzoo generate -n 64                                       a grid from the newest run
     ganzoo generate RUN --label sneaker -n 16 --out sneakers/   one class, as files
     ganzoo generate RUN --per-class 100 --out pictures/         a sub-folder for each class
+
+    A model that takes pictures in (translation, super-resolution) gets them by --input; without, it shows what it
+    makes of pictures that its training held out.
+
+    \b
+    ganzoo generate RUN --input photo.png                       one picture
+    ganzoo generate RUN --input photos/ --out answers/          a folder or a zip, under the same names
+    ganzoo generate RUN --input photos/ --direction b2a         the other way, where a model goes two
+    ganzoo generate RUN --input photos/ -n 16 --out grid.png    the first 16 beside what becomes of them
     """
     registry = get_registry()
-    from ganzoo.runs import find_folder, load_model
+    from ganzoo.data.images import SUFFIXES
+    from ganzoo.runs import find_folder, open_run
 
     folder = find_folder(run, Path("runs"))
+    opened = open_run(folder, registry)
+    task = registry.tasks.find(registry.architectures[opened.architecture].task)
+    if best and after:
+        raise UserError(f"--best and --after {after} are two choices of weights; use one of them")
+    if out is not None and out.suffix.lower() in SUFFIXES - {".png"} and not out.is_dir():
+        raise UserError(f"--out {out}: pictures are written as PNG; use --out {out.with_suffix('.png')}")
+    weights = after or ("best" if best else "final")
+    if task.directions:
+        words = {"--label": " ".join(labels), "--per-class": per_class, "--truncation": truncation}
+        _refuse(words, f"{folder.name} makes pictures of pictures ({task.summary})")
+        from ganzoo.cli import translate
+
+        order = translate.Order(
+            source=source,
+            direction=task.direction(direction),
+            keep_size=keep_size,
+            count=count,
+            out=out,
+            weights=weights,
+            seed=seed,
+            columns=columns,
+            overwrite=overwrite,
+        )
+        translate.make(registry, opened, task, order, device)
+        return
+    beside: Mapping[str, object] = {"--input": source, "--direction": direction, "--keep-size": keep_size}
+    _refuse(beside, f"{folder.name} takes no pictures in ({task.summary}); try: ganzoo generate {folder} -n {COUNT}")
     if per_class and (labels or count):
         raise UserError("--per-class already says how many of which class; leave out -n and --label")
+    _from_noise(registry, folder, count, out, weights, seed, labels, per_class, truncation, columns, overwrite, device)
+
+
+def _from_noise(
+    registry: Registry,
+    folder: Path,
+    count: int | None,
+    out: Path | None,
+    weights: str,
+    seed: int,
+    labels: tuple[str, ...],
+    per_class: int | None,
+    truncation: float | None,
+    columns: int | None,
+    overwrite: bool,
+    device: str,
+) -> None:
+    """Draw the pictures, write them, and say where they are."""
     from ganzoo.engine import distributed
+    from ganzoo.runs import load_model
 
     group = distributed.join(device)
-    model = load_model(folder, registry, group.device, "best" if best else "final")
+    model = load_model(folder, registry, group.device, weights)
     if (labels or per_class) and "label" not in model.takes:
         raise UserError(f"--{'label' if labels else 'per-class'}: {folder.name} takes no label, only noise")
     chosen = _labels(model, labels, per_class, count or COUNT)
     total = len(chosen) if chosen is not None else count or COUNT
     how: How = {"seed": seed, "label": chosen, "truncation": truncation}
-    target = out or folder / "generated" / _name(seed, total, labels, truncation, best)
+    target = out or folder / "generated" / _name(seed, total, labels, truncation, weights)
     if target.suffix.lower() == ".png":
         if target.exists() and out is not None and not overwrite:
             raise UserError(f"--out {target} is there already; choose another name or add --overwrite")
@@ -92,9 +168,16 @@ def generate(
         click.echo(f"{written} pictures in {target}/")
 
 
-def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None, best: bool) -> str:
+def _refuse(words: Mapping[str, object], why: str) -> None:
+    """Raise a line for each option that was given."""
+    given = [word if value is True else f"{word} {value}" for word, value in words.items() if value]
+    if given:
+        raise UserError(*(f"{word}: {why}" for word in given))
+
+
+def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None, weights: str) -> str:
     parts = [*labels, f"n{count}", f"seed{seed}", *([f"psi{truncation:g}"] if truncation else [])]
-    parts += ["best"] if best else []
+    parts += {"final": [], "best": ["best"]}.get(weights, [f"after-{weights}"])
     return "-".join(part.replace("/", "_") for part in parts) + ".png"
 
 

@@ -31,7 +31,8 @@ def print_plan(registry: Registry, job: Job, device: str, as_json: bool) -> None
         click.echo(json.dumps(bill, indent=2))
         return
     click.echo(
-        f"{bill['recipe']} on {bill['data']}: {bill['pictures']:,} pictures, {bill['data_mib']:.0f} MiB {bill['held']}"
+        f"{bill['recipe']} on {bill['data']}: {bill['amount']}, {bill['shape']}, {bill['data_mib']:.0f} MiB "
+        f"{bill['held']}"
     )
     for name, count in bill["parameters"].items():
         click.echo(f"  {name:<24} {count:>12,} parameters")
@@ -57,6 +58,7 @@ def measure(registry: Registry, job: Job, device: str) -> dict[str, Any]:
     from ganzoo.cli.progress import loading
     from ganzoo.engine import distributed
     from ganzoo.engine.listeners import Quiet
+    from ganzoo.figures import amount, extent
 
     group = distributed.join(device)
     with loading() as progress:
@@ -82,6 +84,8 @@ def measure(registry: Registry, job: Job, device: str) -> dict[str, Any]:
         "recipe": job.recipe or job.card.name,
         "data": data.spec.name,
         "pictures": data.spec.count,
+        "amount": amount(data.spec),
+        "shape": extent(data.spec),
         "data_mib": data.nbytes / 2**20,
         "held": "held on the device" if trainer.feed.resident else "streamed",
         "parameters": {n: sum(p.numel() for p in net.parameters()) for n, net in trainer.networks.items()},

@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ganzoo.cards import Direction
     from ganzoo.engine.listeners import Outcome
     from ganzoo.engine.trainer import Trainer
     from ganzoo.runs import Run, Scores
@@ -55,6 +56,7 @@ class TrainingReporter:
         self._steps = 0
         self._first_step = 0
         self._can_evaluate = False
+        self._directions: tuple[Direction, ...] = ()
         self._start = self._spoken = time.monotonic()
 
     def __enter__(self) -> TrainingReporter:
@@ -75,9 +77,11 @@ class TrainingReporter:
         if self.run is None:
             return
         from ganzoo.data.store import describe_skipped
+        from ganzoo.figures import amount, extent
 
         run, settings = self.run, trainer.settings
         self._can_evaluate = "evaluation" in trainer.registry.plugins
+        self._directions = trainer.task.directions
         self._first_step, self._steps = trainer.step, settings.steps
         self._start = self._spoken = time.monotonic()
         parameters = ", ".join(
@@ -86,8 +90,7 @@ class TrainingReporter:
         )
         where = f"{trainer.device}" + (f" x {trainer.group.world}" if trainer.group.world > 1 else "")
         self._say(
-            f"{run.recipe or run.architecture} on {run.data.name}: {len(trainer.feed.order):,} pictures, "
-            f"{run.data.size} x {run.data.size} x {run.data.channels}"
+            f"{run.recipe or run.architecture} on {run.data.name}: {amount(trainer.feed.spec)}, {extent(run.data)}"
             f"{'' if trainer.feed.resident else ', streamed'}"
         )
         for line in describe_skipped(trainer.feed.skipped):
@@ -158,7 +161,9 @@ class TrainingReporter:
         if scores is not None and scores.best.step != scores.final.step:
             better = f"{scores.name} was {scores.best.text} at step {scores.best.step}, {scores.final.text} at the end"
             self._say(f"{better}; the better weights: ganzoo generate {folder} --best")
-        self._say(f"next: ganzoo generate {folder} -n 64")
+        self._say(f"next: ganzoo generate {folder} {'--input photo.png' if self._directions else '-n 64'}")
+        for direction in self._directions[1:]:
+            self._say(f"      ganzoo generate {folder} --input photo.png --direction {direction.name}")
         if self._can_evaluate:
             self._say(f"      ganzoo eval {folder}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ganzoo import recipes
-from ganzoo.cards import Architecture, resolve
+from ganzoo.cards import Architecture, Task, resolve
 from ganzoo.cli.teaching import TeachingCommand
 from ganzoo.config import Fact, Layer, build, facts
 from ganzoo.registry import get_registry
@@ -46,15 +46,21 @@ def show(name: str, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2))
         return
-    _print(card, rows, own, values, f"{plugin.distribution} {plugin.version}")
-    needs = set(registry.tasks.find(card.task).batch)
-    fitting = [data.name for data in registry.datasets.values() if needs <= set(data.fields)]
-    click.echo(f"\ndata it takes: {', '.join(fitting) or 'none of the named sets'}; or --data FOLDER")
+    _print(card, registry.tasks.find(card.task), rows, own, values, f"{plugin.distribution} {plugin.version}")
+    task = registry.tasks.find(card.task)
+    fitting = [data.name for data in registry.datasets.values() if set(task.batch) <= set(data.fields)]
+    click.echo(f"\ndata it takes: {', '.join(fitting) or 'none of the named sets'}")
+    own_pictures = _layout(task.batch)
+    if own_pictures:
+        click.echo(f"pictures of your own: --data FOLDER, with {own_pictures}")
     click.echo(f"train it: ganzoo train {recipe.name if recipe else card.name}")
+    for index, way in enumerate(task.directions):
+        start = "        " if index else "use it: "
+        click.echo(f"{start}ganzoo generate RUN --input photo.png{f' --direction {way.name}' if way.name else ''}")
 
 
 def _print(
-    card: Architecture, rows: list[Fact], own: list[recipes.Recipe], values: dict[str, Any], plugin: str
+    card: Architecture, task: Task, rows: list[Fact], own: list[recipes.Recipe], values: dict[str, Any], plugin: str
 ) -> None:
     from rich import box
     from rich.table import Table
@@ -67,7 +73,7 @@ def _print(
     out.print(f"{card.summary}\n")
     sizes = ", ".join(map(str, card.sizes)) or "any"
     for label, text in (
-        ("task", card.task),
+        ("task", f"{task.name}: {task.summary}"),
         ("paper", f"{card.paper} ({card.year})"),
         ("sizes", f"{sizes} px"),
         ("plugin", plugin),
@@ -95,6 +101,16 @@ def _print(
             name = f"{entry.name} (default)" if entry.default else entry.name
             table.add_row(Text(name, style="bold"), Text(entry.data), Text(entry.notes))
         out.print(table)
+
+
+def _layout(fields: tuple[str, ...]) -> str:
+    """How a folder holds these fields; empty where none can."""
+    from ganzoo.data.layout import example_of
+
+    try:
+        return example_of(fields).removeprefix("expected ")
+    except KeyError:
+        return ""
 
 
 def _text(value: Any) -> str:

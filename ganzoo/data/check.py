@@ -22,9 +22,10 @@ from PIL import Image
 from ganzoo.data.base import Progress
 from ganzoo.data.headers import scan
 from ganzoo.data.images import BrokenPicture, Facts, load
-from ganzoo.data.layout import Layout, keep_good, layout_of, no_pictures
+from ganzoo.data.layout import NO_PARTNER, UNLIKE, Layout, NoPartner, keep_good, layout_of, no_pictures
 from ganzoo.data.names import is_picture, printable, splits_of
 from ganzoo.data.parallel import parallel
+from ganzoo.data.patches import patch_size
 from ganzoo.data.sources import suggest_size
 from ganzoo.data.store import Skipped, Store, ZipStore, open_store, read_file
 from ganzoo.errors import UserError
@@ -41,7 +42,9 @@ USES: Mapping[str, tuple[str, ...]] = {
     "text-to-image": ("image", "text"),
     "paired translation": ("source", "target"),
     "unpaired translation": ("a", "b"),
+    "super-resolution": ("low", "high"),
 }
+PATCH = patch_size()
 _THUMB = (9, 8)
 _USUAL_SIZES = (32, 64, 128, 256, 512, 1024)
 """Sizes in pixels that advice names: those that most architectures can be built for."""
@@ -76,7 +79,22 @@ class Report:
     """Files with the suffix of a picture, readable or not."""
     usable: int
     uses: Mapping[str, int]
-    """Task -> rows, for the layouts that the names of the files allow."""
+    """Task -> rows of the training split (of super-resolution: pictures, of two domains: the larger one), for the
+    layouts that the names and sizes of the files allow."""
+    domains: Mapping[str, int]
+    """Pictures of each of two domains in the training split; empty where there are none."""
+    aligned: bool
+    """Whether the two domains hold the same names one by one."""
+    side_by_side: bool
+    """Whether the pairs are files twice as wide as high."""
+    partnerless: tuple[str, ...]
+    """Of pairs in two folders: those of which only one is there."""
+    unlike: tuple[str, ...]
+    """The first of each pair whose two pictures differ in shape."""
+    patches: int
+    """How many patches of `PATCH` x `PATCH` pixels lie beside each other in the training split."""
+    too_small: int
+    """Pictures of the training split that are smaller than such a patch."""
     splits: Mapping[str, int]
     formats: Mapping[str, int]
     modes: Mapping[str, int]
@@ -137,7 +155,10 @@ def check(path: Path, progress: Progress | None = None) -> Report:
     exact = _groups((look.pixels, name) for name, look in looks.items())
     near, exhaustive = _near(looks, exact)
     splits = splits_of(store.entries)
-    layouts = _layouts(store, facts)
+    layouts, unfit, hints = _layouts(store, facts)
+    pairs, domains = layouts.get("paired translation"), layouts.get("unpaired translation")
+    side_by_side = pairs is not None and pairs.side_by_side
+    training = [facts[name] for name in facts if name.startswith(splits.get("train", ""))]
     classes: dict[str, int] = {}
     labelled = layouts.get("class-conditional")
     if labelled is not None and labelled.labels is not None:
@@ -149,10 +170,17 @@ def check(path: Path, progress: Progress | None = None) -> Report:
         count=len(names),
         usable=len(looks),
         uses={task: max(len(c.names) for c in layout.columns.values()) for task, layout in layouts.items()},
+        domains={} if domains is None else {side.upper(): len(c.names) for side, c in domains.columns.items()},
+        aligned=domains is not None and domains.aligned,
+        side_by_side=side_by_side,
+        partnerless=tuple(item.name for item in unfit if item.reason in NO_PARTNER),
+        unlike=tuple(item.name for item in unfit if item.reason == UNLIKE),
+        patches=sum((fact.width // PATCH) * (fact.height // PATCH) for fact in training),
+        too_small=sum(fact.short < PATCH for fact in training),
         splits={split: sum(name.startswith(prefix) for name in looks) for split, prefix in splits.items()},
         formats=_counts(fact.format for fact in facts.values()),
         modes=_counts(fact.mode for fact in facts.values()),
-        sizes=_sizes(list(facts.values())) if facts else None,
+        sizes=_sizes(list(facts.values()), halves=side_by_side) if facts else None,
         grey=sum(fact.grey for fact in facts.values()),
         grey_stored_as_colour=sum(looks[name].colourless and not fact.grey for name, fact in facts.items()),
         alpha=sum(fact.alpha for fact in facts.values()),
@@ -167,7 +195,7 @@ def check(path: Path, progress: Progress | None = None) -> Report:
         classes=classes,
         advice=(),
     )
-    return dataclasses.replace(report, advice=tuple(_advice(report)))
+    return dataclasses.replace(report, advice=(*hints, *_advice(report)))
 
 
 def _look(store: Store, name: str) -> _Look | BrokenPicture:
@@ -252,37 +280,56 @@ def _leaked(groups: Iterable[tuple[str, ...]], splits: Mapping[str, str]) -> tup
     return tuple(found)
 
 
-def _layouts(store: Store, facts: Mapping[str, Facts]) -> dict[str, Layout]:
-    """For each task whose layout the names of the files allow: that layout of the training split, broken files out."""
+def _layouts(store: Store, facts: Mapping[str, Facts]) -> tuple[dict[str, Layout], list[Skipped], list[str]]:
+    """For each task whose layout the names of the files allow: that layout of the training split, broken files out.
+
+    Then what is left out of pairs, and, where there are neither pairs nor two domains, why not, if it looks as if there
+    should be.
+    """
     layouts = {}
+    unfit: list[Skipped] = []
+    hints: list[str] = []
     for task, fields in USES.items():
         try:
             layout = layout_of(store, fields, "train")
+        except NoPartner as error:
+            hints = list(error.lines[:1])
+            continue
         except UserError:  # not laid out so: the very question that is asked here
             continue
         good = facts
+        if task == "super-resolution":
+            good = {name: fact for name, fact in facts.items() if fact.short >= PATCH}
+            if 2 * len(good) < len(facts):
+                continue
         if layout.side_by_side:  # any pictures without folders may be meant so; most of them must have the shape
             good = {name: fact for name, fact in facts.items() if fact.width == 2 * fact.height}
             if len(good) < 0.9 * len(facts):
                 continue
         keep_good(layout, good)
+        if task == "paired translation":
+            unfit = layout.skipped
         if all(column.names for column in layout.columns.values()):
             layouts[task] = layout
-    return layouts
+    if layouts.keys() & {"class-conditional", "paired translation", "unpaired translation"}:
+        hints = []  # A/ may be a class
+    return layouts, unfit, hints
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def _sizes(facts: Sequence[Facts]) -> Sizes:
+def _sizes(facts: Sequence[Facts], *, halves: bool) -> Sizes:
+    """`halves`: each file holds two pictures side by side, and it is these that are trained on."""
+
     def three(values: list[int]) -> tuple[int, int, int]:
         return min(values), int(statistics.median_low(values)), max(values)
 
     widths, heights = [fact.width for fact in facts], [fact.height for fact in facts]
     shorts = [fact.short for fact in facts]
     aspects = [fact.width / fact.height for fact in facts]
-    suggested = suggest_size(facts)
+    suggested = suggest_size([dataclasses.replace(f, width=f.width // 2) for f in facts] if halves else facts)
     return Sizes(
         distinct=len(set(zip(widths, heights, strict=True))),
         min_side=min(shorts),
@@ -331,7 +378,8 @@ def _advice(report: Report) -> Iterable[str]:
         )
     if report.one_colour:
         yield f"pictures of one colour: {len(report.one_colour):,} ({_some(report.one_colour)}); delete them"
-    if sizes.not_square and "paired translation" not in report.uses:
+    yield from _advice_on_pairs(report)
+    if sizes.not_square and not report.side_by_side:
         share = sizes.not_square / report.usable
         yield (
             f"{share:.0%} of the pictures are not square (width / height from {sizes.narrowest:.2f} to "
@@ -353,6 +401,11 @@ def _advice(report: Report) -> Iterable[str]:
         yield (
             f"pictures smaller than {sizes.suggested} pixels: {sizes.enlarged:,} (the smallest has {sizes.min_side}); "
             f"they are enlarged, which blurs: delete them{instead}"
+        )
+    if report.too_small and "super-resolution" in report.uses:
+        yield (
+            f"pictures smaller than the {PATCH} x {PATCH} pixels of a patch: {report.too_small:,}; super-resolution is "
+            "trained without them: delete them, or use a smaller --set size"
         )
     colourless = report.grey + report.grey_stored_as_colour
     if colourless == report.usable and report.grey_stored_as_colour:
@@ -382,4 +435,24 @@ def _advice(report: Report) -> Iterable[str]:
         yield (
             f"fewer than {SMALL_SET:,} pictures: turn on augmentation, --set diffaug=color,translation,cutout, or the "
             "discriminator learns them by heart"
+        )
+
+
+def _advice_on_pairs(report: Report) -> Iterable[str]:
+    """What to do about pairs and domains; two domains that share a few names are no incomplete pairs."""
+    if "paired translation" in report.uses or not report.domains:
+        if report.partnerless:
+            yield (
+                f"pictures without a partner: {len(report.partnerless):,} ({_some(report.partnerless)}); pairs are "
+                "trained without them: give both pictures of a pair the same name"
+            )
+        if report.unlike:
+            yield (
+                f"pairs whose two pictures differ in shape: {len(report.unlike):,} ({_some(report.unlike)}); they are "
+                "left out: cut both to the same part of the scene"
+            )
+    if report.aligned:
+        yield (
+            "both folders hold the same names: unpaired translation takes pictures of one name for the same thing, not "
+            "in training, but to score by; where that is not so, rename those of one folder"
         )

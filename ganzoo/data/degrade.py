@@ -18,12 +18,24 @@ Pixels = NDArray[np.uint8]
 
 def bicubic(picture: Pixels, height: int, width: int) -> Pixels:
     """A picture uint8 (..., H, W) at another size, (..., height, width) uint8."""
-    for axis, length in ((-2, height), (-1, width)):
-        if picture.shape[axis] != length:
-            weights = _weights(picture.shape[axis], length)
-            mixed = np.moveaxis(np.tensordot(weights, picture.astype(np.float32), ([1], [axis])), 0, axis)
-            picture = np.floor(mixed + 0.5).clip(0, 255).astype(np.uint8)
-    return picture
+    picture = _resized(picture, height)
+    if picture.shape[-1] == width:
+        return picture
+    return np.ascontiguousarray(_resized(np.ascontiguousarray(picture.swapaxes(-1, -2)), width).swapaxes(-1, -2))
+
+
+def _resized(picture: Pixels, length: int) -> Pixels:
+    """A picture uint8 (..., H, W) with `length` rows.
+
+    One tap of the filter after another, and not one product of matrices: every pixel is then the same sum in the same
+    order wherever it lies, so that a part of a picture is reduced to the very bits of that part of the whole.
+    """
+    if picture.shape[-2] == length:
+        return picture
+    total = np.full((*picture.shape[:-2], length, picture.shape[-1]), 0.5, np.float32)
+    for places, weights in _taps(picture.shape[-2], length):
+        total += picture.take(places, axis=-2) * weights
+    return np.floor(total, out=total).clip(0, 255, out=total).astype(np.uint8)
 
 
 def reduced(picture: Pixels, scale: int) -> Pixels:
@@ -38,21 +50,20 @@ def reduced(picture: Pixels, scale: int) -> Pixels:
     return bicubic(picture, height // scale, width // scale)
 
 
-@lru_cache(maxsize=16)
-def _weights(before: int, after: int) -> NDArray[np.float32]:
-    """The matrix (after, before) that resizes one axis."""
-    factor = after / before
-    stretch = min(factor, 1.0)  # a picture that is enlarged is interpolated, not smoothed
-    centres = (np.arange(after) + 0.5) / factor - 0.5
+@lru_cache(maxsize=64)
+def _taps(before: int, after: int) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """What resizes one axis: for each tap of the filter, the row (after,) that each new row takes there, and with which
+    weight (after, 1)."""
+    stretch = min(after / before, 1.0)  # a picture that is enlarged is interpolated, not smoothed
+    centres = ((2 * np.arange(after) + 1) * before - after) / (2 * after)
     taps = int(np.ceil(4 / stretch)) + 2
-    places = np.floor(centres - 2 / stretch).astype(int)[:, None] + np.arange(taps)
+    places = np.floor(centres - 2 / stretch).astype(np.int64)[:, None] + np.arange(taps)
     values = _cubic(stretch * (centres[:, None] - places))
     values /= values.sum(1, keepdims=True)
     period = places % (2 * before)  # ... c b a | a b c ... x y z | z y x ...
     mirrored = np.where(period < before, period, 2 * before - 1 - period)
-    matrix = np.zeros((after, before))
-    np.add.at(matrix, (np.arange(after)[:, None], mirrored), values)
-    return matrix.astype(np.float32)
+    weights = values.astype(np.float32)
+    return [(mirrored[:, k].copy(), weights[:, k : k + 1].copy()) for k in range(taps) if values[:, k].any()]
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.config import Settings
 from ganzoo.data.base import ArrayData, Columns, Data, Held, Progress
-from ganzoo.data.sources import PictureRows, materialise
 from ganzoo.data.store import Skipped
+from ganzoo.data.whole import PictureRows, materialise
 from ganzoo.engine.distributed import Group
 from ganzoo.engine.noise import Noise, derive
 from ganzoo.errors import GanzooError, RunError

@@ -9,18 +9,26 @@ through, hidden files, `__MACOSX` and files that are no pictures are not looked 
                       metadata.csv with file_name and text (several rows or a list: several captions)
     source, target    two folders of equal names (source/ target/, A/ B/, input/ output/, input/ target/), or one of
                       files twice as wide as high: source on the left, target on the right
-    a, b              two folders A/ B/, or trainA/ trainB/ testA/ testB/
+    a, b              two folders A/ B/
+    low, high         any pictures, in any folders, of any shapes: they are cut into patches, and `low` is computed
 
-Rows are in natural order (img2 before img10), whatever the file system says. In the unpaired layout the two folders
-may differ in length: the set is as long as the longer one, and the other begins again from its start, so that
-row i holds a[i % len(a)] and b[i % len(b)]. A caller that wants chance pairs reads two sets of indices.
+trainA/ trainB/ testA/ testB/ are read as train/A/ train/B/ test/A/ test/B/.
+
+Rows are in natural order (img2 before img10), whatever the file system says. The two pictures of a pair may differ in
+size, but not in shape (width / height, to within a pixel): no crop would show the same of both.
+
+The two folders of an unpaired set may differ in length: each field has rows of its own (`Field.rows`). The set is as
+long as the longer one, and the other begins again from its start, so that row i holds a[i % len(a)] and b[i % len(b)].
+Where both folders hold the same names one by one (but for the suffix) the set is `aligned`: row i of both is taken to
+show the same thing, which training never sees and an evaluation scores by. Then, as in a set of pairs, a picture that
+cannot be used takes its partner with it. Pictures that have nothing to do with each other should not be called alike.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ganzoo.data.images import SUFFIXES, Facts
@@ -38,9 +46,18 @@ _EXAMPLES: Mapping[tuple[str, ...], str] = {
     ("source", "target"): "two folders of equal names: source/1.png target/1.png ..., or files twice as wide as high, "
     "source on the left",
     ("a", "b"): "two folders of any pictures: A/1.jpg A/2.jpg B/x.jpg ..., or trainA/ trainB/ testA/ testB/",
+    ("low", "high"): "large pictures in any folders: photos/1.jpg photos/2.png ...",
 }
+NO_PARTNER = ("no target of this name", "no source of this name")
+UNLIKE = "its target has another shape"
+LOST_PARTNER = "its partner cannot be used"
+"""Reasons for which a picture of a pair is left out."""
 
 Part = Literal["whole", "left", "right"]
+
+
+class NoPartner(UserError):
+    """There is one folder of two that belong together."""
 
 
 @dataclass
@@ -53,13 +70,15 @@ class Column:
 
 @dataclass
 class Layout:
-    """What the names (not yet the headers) say about a set. Columns are row-aligned unless `unpaired`."""
+    """What the names (not yet the headers) say about a set. Columns are row-aligned unless `unpaired`, and even then
+    when `aligned`."""
 
     columns: dict[str, Column]
     labels: list[int] | None = None
     classes: tuple[str, ...] = ()
     texts: list[tuple[str, ...]] | None = None
     unpaired: bool = False
+    aligned: bool = False
     skipped: list[Skipped] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     """Files other than pictures that the rows depend on: tables and captions."""
@@ -68,6 +87,12 @@ class Layout:
     def side_by_side(self) -> bool:
         """Whether each file holds both pictures of a pair."""
         return any(column.part != "whole" for column in self.columns.values())
+
+    def exchanged(self) -> Layout:
+        """The same with `source` and `target` exchanged."""
+        names = {"source": "target", "target": "source"}
+        swapped = {names[field]: column for field, column in self.columns.items()}
+        return replace(self, columns={field: swapped[field] for field in self.columns})
 
 
 def layout_of(store: Store, fields: Sequence[str], split: str) -> Layout:
@@ -85,13 +110,32 @@ def layout_of(store: Store, fields: Sequence[str], split: str) -> Layout:
 
 
 def keep_good(layout: Layout, good: Mapping[str, Facts]) -> None:
-    """Drop the rows of `layout` (or, unpaired, the pictures) that are not in `good`."""
-    if layout.unpaired:
+    """Drop the rows of `layout` (or, unpaired, the pictures) that are not in `good`, and pairs whose pictures differ in
+    shape; what is lost through its partner is added to `layout.skipped`."""
+    if layout.unpaired and not layout.aligned:
         for column in layout.columns.values():
             column.names = [name for name in column.names if name in good]
-    else:
-        columns = [column.names for column in layout.columns.values()]
-        _keep_rows(layout, [i for i, row in enumerate(zip(*columns, strict=True)) if all(n in good for n in row)])
+        return
+    rows = []
+    for i, row in enumerate(zip(*(column.names for column in layout.columns.values()), strict=True)):
+        known = [name for name in row if name in good]
+        if len(known) < len(row):
+            layout.skipped += [Skipped(name, LOST_PARTNER) for name in known]
+        elif not layout.unpaired and not _alike(*(good[name] for name in row)):
+            layout.skipped.append(Skipped(row[0], UNLIKE))
+        else:
+            rows.append(i)
+    _keep_rows(layout, rows)
+
+
+def _alike(first: Facts, *others: Facts) -> bool:
+    """Whether pictures have one shape: were one brought to the size of the other, no side would differ by more than a
+    pixel."""
+    for other in others:
+        difference = abs(first.width * other.height - other.width * first.height)
+        if difference > max(first.width, first.height, other.width, other.height):
+            return False
+    return True
 
 
 def _pictures(store: Store, split: str, *, label: bool, text: bool) -> Layout:
@@ -162,8 +206,8 @@ def _paired(store: Store, split: str) -> Layout:
         sides.append(side)
     source, target = sides
     both = [stem for stem in source if stem in target]
-    skipped += [Skipped(source[stem], "no target of this name") for stem in source if stem not in target]
-    skipped += [Skipped(target[stem], "no source of this name") for stem in target if stem not in source]
+    skipped += [Skipped(source[stem], NO_PARTNER[0]) for stem in source if stem not in target]
+    skipped += [Skipped(target[stem], NO_PARTNER[1]) for stem in target if stem not in source]
     if not both:
         raise UserError(
             f"{store.path}: none of {len(source):,} source and {len(target):,} target pictures have the same name "
@@ -177,38 +221,50 @@ def _paired(store: Store, split: str) -> Layout:
 def _unpaired(store: Store, split: str) -> Layout:
     folders = _two_folders(store, split, (("a", "b"),), ("a", "b"))
     if folders is None:
-        tops = sorted({short.partition("/")[0] for short in _tree(store, split).values() if "/" in short}, key=natural)
-        found = f"the folders {', '.join(map(printable, tops[:6]))}" if tops else "pictures in one folder"
-        rename = f"; rename them: mv {tops[0]} A; mv {tops[1]} B" if len(tops) == 2 else ""
+        tops = sorted({short.partition("/")[0] for short in _tree(store, split) if "/" in short}, key=natural)
+        inside = splits_of(store.entries).get(split, "")
+        found = (
+            f"the folders {', '.join(printable(inside + top) for top in tops[:6])}"
+            if tops
+            else "pictures in one folder"
+        )
+        rename = (
+            f"; rename them: mv {inside}{tops[0]} {inside}A; mv {inside}{tops[1]} {inside}B" if len(tops) == 2 else ""
+        )
         raise UserError(f"{store.path}: two folders A and B are needed, found {found}{rename}", example_of(("a", "b")))
     a, b = folders
-    return Layout({"a": Column(list(a.values())), "b": Column(list(b.values()))}, unpaired=True)
+    return Layout(
+        {"a": Column(list(a.values())), "b": Column(list(b.values()))}, unpaired=True, aligned=_stems(a) == _stems(b)
+    )
+
+
+def _stems(tree: Iterable[str]) -> list[str]:
+    return [os.path.splitext(short)[0] for short in tree]
 
 
 def _two_folders(
     store: Store, split: str, pairs: Sequence[tuple[str, str]], fields: tuple[str, ...]
 ) -> tuple[dict[str, str], dict[str, str]] | None:
     """The pictures of the two folders of a pair (name inside the folder -> name in the store), None without them."""
-    everything = {name: name for name in store.entries if is_picture(name)}
-    tops = _by_top_folder(everything)
-    if {"traina", "trainb"} <= tops.keys():
-        for name in SPLITS[split]:
-            if {f"{name}a", f"{name}b"} <= tops.keys():
-                return tops[f"{name}a"], tops[f"{name}b"]
-        raise _no_split(store, split, "testA/ and testB/ beside trainA/ and trainB/")
     tops = _by_top_folder(_tree(store, split))
     for one, other in pairs:
         if one in tops and other in tops:
             return tops[one], tops[other]
-    for one, other in pairs:
+    for one, other in _known_pairs(pairs, fields):
         alone, missing = (one, other) if one in tops else (other, one)
-        # "input" or "a" may just be what a folder is called: only the field's own names are taken at their word
-        if alone in tops and {one, other} in ({"a", "b"}, set(fields)):
-            raise UserError(
+        if alone in tops and missing not in tops:
+            raise NoPartner(
                 f"{store.path}: the folder {alone!r} has no partner {missing!r} with pictures beside it",
                 example_of(fields),
             )
     return None
+
+
+def _known_pairs(pairs: Sequence[tuple[str, str]], fields: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Pairs of folders of which one alone is a mistake. "input" may just be what a folder is called: only the fields'
+    own names and A and B are taken at their word."""
+    yield from (pair for pair in pairs if set(pair) in ({"a", "b"}, set(fields)))
+    yield from ((f"{name}a", f"{name}b") for name in SPLITS["train"])
 
 
 def _by_top_folder(tree: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -227,7 +283,7 @@ def _tree(store: Store, split: str) -> dict[str, str]:
     if not splits and split == "train":
         tree = {name: name for name in store.entries if is_picture(name)}
     elif split not in splits:
-        raise _no_split(store, split, "test/ (or val/) beside train/")
+        raise _no_split(store, split, splits)
     else:
         prefix = splits[split]
         tree = {n[len(prefix) :]: n for n in store.entries if n.startswith(prefix) and is_picture(n)}
@@ -236,10 +292,14 @@ def _tree(store: Store, split: str) -> dict[str, str]:
     return tree
 
 
-def _no_split(store: Store, split: str, folders: str) -> UserError:
+def _no_split(store: Store, split: str, splits: Mapping[str, str]) -> UserError:
+    folder = store.path.with_suffix("")
+    if any(not prefix.endswith("/") for prefix in splits.values()):
+        folders, example = "testA/ and testB/ beside trainA/ and trainB/", f"{folder}/testA/... and {folder}/testB/..."
+    else:
+        folders, example = "test/ (or val/) beside train/", f"{folder}/train/... and {folder}/test/..."
     return UserError(
-        f"{store.path} has no {split} split; a held-out split is a folder {folders}",
-        f"for example: {store.path.with_suffix('')}/train/... and {store.path.with_suffix('')}/test/...",
+        f"{store.path} has no {split} split; a held-out split is a folder {folders}", f"for example: {example}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ganzoo.data.images import SUFFIXES
@@ -50,15 +50,28 @@ def splits_of(names: Iterable[str]) -> dict[str, str]:
     """Which splits the top folders hold: name of the split -> prefix of its files. Empty: there are no splits.
 
     Folders count as splits only when there is a train/ and nothing but splits beside it: `train/ truck/ bus/` are
-    classes.
+    classes. Of trainA/ trainB/ testA/ testB/ the prefixes are `train` and `test`, so that what follows is A/ or B/.
     """
     tops = {name.partition("/")[0] if "/" in name else "" for name in names if is_picture(name)}
-    by_name = {top.lower(): top for top in tops}
-    if "" in tops or not set(by_name) <= {n for spellings in SPLITS.values() for n in spellings}:
-        return {}
-    found = {}
-    for split, spellings in SPLITS.items():
-        present = [by_name[name] for name in spellings if name in by_name]
-        if present:
-            found[split] = present[0] + "/"
+    prefixes = _whole_folders(tops) or _halved_folders(tops)
+    found = {split: there[0] for split, there in prefixes.items() if there}
     return found if "train" in found else {}
+
+
+def _whole_folders(tops: Collection[str]) -> dict[str, list[str]]:
+    """The prefixes of each split, where the top folders are splits: train/, test/ and their other spellings."""
+    by_name = {top.lower(): top for top in tops}
+    if not set(by_name) <= {n for spellings in SPLITS.values() for n in spellings}:
+        return {}
+    return {split: [by_name[n] + "/" for n in spellings if n in by_name] for split, spellings in SPLITS.items()}
+
+
+def _halved_folders(tops: Collection[str]) -> dict[str, list[str]]:
+    """The same where the top folders are the sides of splits: trainA/ and trainB/, both of them and alike spelt."""
+    sides: dict[str, set[str]] = {}
+    for top in tops:
+        sides.setdefault(top[:-1], set()).add(top[-1:].lower())
+    if not all(stem.lower() in {n for spellings in SPLITS.values() for n in spellings} for stem in sides):
+        return {}
+    by_name = {stem.lower(): stem for stem, found in sides.items() if found == {"a", "b"}}
+    return {split: [by_name[n] for n in spellings if n in by_name] for split, spellings in SPLITS.items()}

@@ -1,33 +1,36 @@
 """A folder or a zip of picture files as a data set whose rows are read on demand.
 
 `open_path` looks at the names, recognises the layout that `DataRequest.fields` asks for (`ganzoo.data.layout`), reads
-every header once and returns `FileData`; pixels are decoded when rows are read, by the rule of `ganzoo.data.images`.
-`materialise` reads a whole set, of files or not, into memory. A zip gives the same rows as the folder it was made of.
+every header once and returns `FileData`, or `Patches` where the pictures are cut into patches (`ganzoo.data.large`);
+pixels are decoded when rows are read, by the rule of `ganzoo.data.images`. A zip gives the same rows as the folder it
+was made of.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import statistics
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ganzoo.data.base import ArrayData, Data, DataRequest, DataSpec, Field, Fit, Progress
+from ganzoo.data.base import DataRequest, DataSpec, Field, Fit
 from ganzoo.data.headers import scan
 from ganzoo.data.images import FITS, BrokenPicture, Facts, as_array, decode, load, square
-from ganzoo.data.layout import Layout, example_of, keep_good, layout_of
+from ganzoo.data.large import open_large
+from ganzoo.data.layout import UNLIKE, Layout, example_of, keep_good, layout_of
 from ganzoo.data.names import SPLITS, printable
-from ganzoo.data.parallel import parallel
-from ganzoo.data.store import Skipped, Store, describe_skipped, open_store, read_file
-from ganzoo.errors import GanzooWarning, RunError, UserError, did_you_mean
+from ganzoo.data.patches import Patches
+from ganzoo.data.store import Skipped, Store, describe_skipped, fingerprint, open_store, read_file, warn_of_broken
+from ganzoo.errors import RunError, UserError, did_you_mean
 
+Got = TypeVar("Got")
 DEFAULT_SIZE = 64
+LARGE = frozenset(("low", "high"))
+"""The fields that are made of large pictures."""
 
 
 def suggest_size(facts: Iterable[Facts], allowed: Sequence[int] = ()) -> int:
@@ -50,21 +53,35 @@ def suggest_size(facts: Iterable[Facts], allowed: Sequence[int] = ()) -> int:
     return max((s for s in allowed if s <= size), default=min(allowed))
 
 
-def open_path(path: Path, request: DataRequest) -> FileData:
+def open_path(path: Path, request: DataRequest) -> FileData | Patches:
     """The pictures at `path` (a folder or a zip) as a set with the fields of `request`, see the top of this module.
 
-    A size of None is settled by `suggest_size` within `request.sizes`; channels of None are 1 when every picture is
-    grey by its header and 3 otherwise, for all picture fields alike. What is left out is in `FileData.skipped`.
+    What is left out is in `skipped` of the set.
 
     Raises:
         UserError: when there is nothing there, nothing usable, or nothing laid out as the fields need it.
+    """
+    _check_request(request)
+    if set(request.fields) <= LARGE:
+        return open_large(Path(path), request)
+    return open_files(path, request)
+
+
+def open_files(path: Path, request: DataRequest) -> FileData:
+    """`open_path` of any fields but those of patches.
+
+    A size of None is settled by `suggest_size` within `request.sizes`; channels of None are 1 when every picture is
+    grey by its header and 3 otherwise, for all picture fields alike.
+
+    Raises:
+        UserError: as `open_path`.
     """
     path = Path(path)
     _check_request(request)
     store = open_store(path)
     layout = layout_of(store, request.fields, request.split)
-    skipped = [*store.refused, *layout.skipped]
-    names = list(dict.fromkeys(name for column in layout.columns.values() for name in column.names))
+    columns = {field: list(column.names) for field, column in layout.columns.items()}
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
     facts, broken = scan(store, names, request.progress)
     halves = layout.side_by_side
     unfit = [
@@ -72,31 +89,60 @@ def open_path(path: Path, request: DataRequest) -> FileData:
         for name, fact in facts.items()
         if halves and fact.width != 2 * fact.height
     ]
-    if facts and len(unfit) == len(facts):
-        first = facts[names[0]] if names[0] in facts else next(iter(facts.values()))
-        raise UserError(
-            f"{path}: no pairs found: there are no two folders for them, and no picture is twice as wide as high (the "
-            f"first is {first.width} x {first.height})",
-            example_of(("source", "target")),
-        )
-    skipped += broken + unfit
-    for item in unfit:
-        del facts[item.name]
-    keep_good(layout, facts)
+    good = {name: fact for name, fact in facts.items() if not halves or fact.width == 2 * fact.height}
+    keep_good(layout, good)
+    skipped = [*store.refused, *layout.skipped, *broken, *unfit]
     if not all(column.names for column in layout.columns.values()):
-        raise UserError(f"{path}: none of its {len(names):,} pictures can be used", *describe_skipped(skipped))
-    if halves:
-        facts = {name: replace(fact, width=fact.width // 2) for name, fact in facts.items()}
+        raise _nothing_left(path, layout, columns, facts, skipped)
+    kept = dict.fromkeys(name for column in layout.columns.values() for name in column.names)
+    facts = {name: replace(good[name], width=good[name].width // 2) if halves else good[name] for name in kept}
     channels = request.channels or (1 if all(fact.grey for fact in facts.values()) else 3)
     size = request.size or suggest_size(facts.values(), request.sizes)
+    if request.reverse and set(request.fields) == {"source", "target"}:
+        layout = layout.exchanged()
     spec = DataSpec(
         name=path.name if path.is_dir() else path.stem,
         split=request.split,
         count=max(len(column.names) for column in layout.columns.values()),
         fields=_fields(layout, channels, size),
-        fingerprint=_fingerprint(store, [*names, *layout.extra]),
+        fingerprint=fingerprint(store, [*names, *layout.extra]),
+        aligned=layout.aligned,
     )
     return FileData(spec, store, layout, request.fit, tuple(facts.values()), skipped)
+
+
+def _nothing_left(
+    path: Path,
+    layout: Layout,
+    columns: Mapping[str, Sequence[str]],
+    facts: Mapping[str, Facts],
+    skipped: Sequence[Skipped],
+) -> UserError:
+    """Why a set is empty, or a side of it is; `columns` are the names as they were, `facts` all good headers."""
+    first = next(iter(columns.values()))
+    if layout.side_by_side and facts:
+        fact = facts.get(first[0]) or next(iter(facts.values()))
+        return UserError(
+            f"{path}: no pairs found: there are no two folders for them, and no picture is twice as wide as high (the "
+            f"first is {fact.width} x {fact.height})",
+            example_of(("source", "target")),
+        )
+    unlike = next((item.name for item in skipped if item.reason == UNLIKE), None)
+    if unlike is not None:
+        pair = [column[first.index(unlike)] for column in columns.values()]
+        found = " and ".join(f"{printable(name)} has {facts[name].width} x {facts[name].height}" for name in pair)
+        return UserError(
+            f"{path}: no pair can be used: the two pictures of a pair differ in shape ({found}); expected the same "
+            "width / height: cut both to the same part of the scene",
+            *describe_skipped(skipped),
+        )
+    empty = [field for field, column in layout.columns.items() if not column.names]
+    where = f"folder {empty[0].upper()}" if layout.unpaired and len(empty) == 1 else ""
+    count = len(columns[empty[0]]) if where else len(dict.fromkeys(n for column in columns.values() for n in column))
+    return UserError(
+        f"{path}: none of {f'the {count:,} pictures of {where}' if where else f'its {count:,} pictures'} can be used",
+        *describe_skipped(skipped),
+    )
 
 
 def _check_request(request: DataRequest) -> None:
@@ -107,10 +153,11 @@ def _check_request(request: DataRequest) -> None:
             f"split {request.split!r}: a folder has the splits train and test{did_you_mean(request.split, SPLITS)}"
         )
     wanted = set(request.fields)
-    if wanted not in ({"source", "target"}, {"a", "b"}) and not {"image"} <= wanted <= {"image", "label", "text"}:
+    known = wanted in ({"source", "target"}, {"a", "b"}, LARGE)
+    if not known and not {"image"} <= wanted <= {"image", "label", "text"}:
         problems.append(
             f"fields {', '.join(request.fields) or '(none)'}: a folder of pictures gives image, image+label, "
-            "image+text, source+target or a+b"
+            "image+text, source+target, a+b or low+high"
         )
     if request.size is not None and request.size < 1:
         problems.append(f"size {request.size}: expected pixels, for example --set size={DEFAULT_SIZE}")
@@ -126,7 +173,10 @@ def _check_request(request: DataRequest) -> None:
 
 
 def _fields(layout: Layout, channels: int, size: int) -> tuple[Field, ...]:
-    fields = [Field(name=name, kind="image", channels=channels, size=size) for name in layout.columns]
+    fields = [
+        Field(name=name, kind="image", channels=channels, size=size, rows=len(column.names) if layout.unpaired else 0)
+        for name, column in layout.columns.items()
+    ]
     if layout.labels is not None:
         fields.append(Field(name="label", kind="label", classes=layout.classes))
     if layout.texts is not None:
@@ -134,21 +184,13 @@ def _fields(layout: Layout, channels: int, size: int) -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def _fingerprint(store: Store, names: Iterable[str]) -> str:
-    """sha256 over the sorted names, sizes and (of a zip) CRCs: cheap, and different as soon as a file is."""
-    digest = hashlib.sha256()
-    for name in sorted(set(names)):
-        entry = store.entries[name]
-        digest.update(f"{name}\0{entry.size}\0{entry.crc}\n".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
-
-
 class FileData:
     """Pictures in files, decoded when they are read; see `open_path`.
 
     `skipped` names what is not in the set, `facts` the headers of what is (of halves, where a file holds a pair).
     A picture whose header was good and whose pixels are not is found out only when it is read: the next good row
-    stands in for its row, always the same one, and the first such find warns.
+    (of one field of an unpaired set: the next good picture) stands in for it, always the same one, and the first such
+    find warns.
     """
 
     def __init__(
@@ -160,7 +202,7 @@ class FileData:
         self.skipped = skipped
         self._store = store
         self._layout = layout
-        self._bad: set[int] = set()
+        self._bad: set[str] = set()
 
     def __len__(self) -> int:
         return self.spec.count
@@ -191,11 +233,7 @@ class FileData:
         Raises:
             RunError: when not one picture of the set can be decoded any more.
         """
-        out = {
-            f.name: np.empty((len(indices), f.channels, f.size, f.size), np.uint8)
-            for f in self.spec.fields
-            if f.kind == "image"
-        }
+        out = {f.name: self._empty(f, len(indices)) for f in self.spec.fields if f.kind == "image"}
         rows = []
         for position, index in enumerate(indices):
             row, pictures = self._good_row(int(index))
@@ -203,6 +241,23 @@ class FileData:
             for name, pixels in pictures.items():
                 out[name][position] = pixels
         return out | self._others(rows)
+
+    def column(self, field: str, indices: Sequence[int]) -> Any:
+        """Rows of one field, as `read` gives them; no picture of another field is decoded.
+
+        Raises:
+            RunError: as `read`.
+        """
+        if field not in self._layout.columns:
+            return self._others([index % self.spec.count for index in indices])[field]
+        if self._layout.side_by_side:
+            return self.read(indices)[field]
+        names = self._layout.columns[field].names
+        out = self._empty(self.spec.field(field), len(indices))
+        for position, index in enumerate(indices):
+            found = self._first_good(int(index), len(names), lambda i: [names[i]], lambda i: self.picture(names[i]))
+            out[position] = found[1]
+        return out
 
     def row(self, index: int) -> dict[str, Any]:
         """One row by field, without the axis of rows, and with nothing standing in for it.
@@ -228,8 +283,11 @@ class FileData:
         return self._layout.labels
 
     def sides(self) -> dict[str, list[str]] | None:
-        """Of an unpaired set: the names of the pictures of each field, which differ in number. None of any other."""
-        return {name: column.names for name, column in self._layout.columns.items()} if self._layout.unpaired else None
+        """Of an unpaired set: the names of the pictures of each field, which may differ in number. None of a set whose
+        rows belong together, as those of an unpaired set do that is aligned."""
+        if not self._layout.unpaired or self._layout.aligned:
+            return None
+        return {name: column.names for name, column in self._layout.columns.items()}
 
     def picture(self, name: str) -> np.ndarray:
         """One picture by the name of its file: uint8 (channels, size, size); `BrokenPicture` when it cannot be had."""
@@ -245,159 +303,53 @@ class FileData:
         return others
 
     def _good_row(self, index: int) -> tuple[int, dict[str, np.ndarray]]:
-        count = self.spec.count
+        columns = self._layout.columns.values()
+        return self._first_good(
+            index, self.spec.count, lambda row: [c.names[row % len(c.names)] for c in columns], self._row
+        )
+
+    def _first_good(
+        self, index: int, count: int, names: Callable[[int], list[str]], get: Callable[[int], Got]
+    ) -> tuple[int, Got]:
+        """The first row from `index` on, of `count` that begin again, whose pictures (`names`) can be had: its number
+        and what `get` makes of it."""
         if not -count <= index < count:
             raise IndexError(f"{self.spec.name} has {count} rows, asked for row {index}")
         for step in range(count):
             row = (index + step) % count
-            if row in self._bad:
+            if not self._bad.isdisjoint(names(row)):
                 continue
             try:
-                return row, self._row(row)
+                return row, get(row)
             except BrokenPicture as error:
-                self._bad.add(row)
-                if not any(item.name == error.name for item in self.skipped):
-                    self.skipped.append(Skipped(error.name, error.reason))
-                if len(self._bad) == 1:
-                    warnings.warn(
-                        f"{self._store.path}: {printable(error.name)} cannot be decoded ({error.reason}); the next "
-                        f"good row stands in for it. All such files: ganzoo data check {self._store.path}",
-                        GanzooWarning,
-                        stacklevel=4,
-                    )
+                self._found_broken(error)
         raise RunError(f"{self._store.path}: none of its {count:,} rows can be decoded any more")
+
+    def _found_broken(self, error: BrokenPicture) -> None:
+        self._bad.add(error.name)
+        if not any(item.name == error.name for item in self.skipped):
+            self.skipped.append(Skipped(error.name, error.reason))
+        if len(self._bad) == 1:
+            warn_of_broken(self._store.path, error)
+
+    def _empty(self, field: Field, count: int) -> np.ndarray:
+        return np.empty((count, field.channels, field.size, field.size), np.uint8)
 
     def _row(self, row: int) -> dict[str, np.ndarray]:
         """The pictures of one row, by field."""
         columns = self._layout.columns
         if self._layout.side_by_side:
-            return dict(zip(columns, self._halves(row), strict=True))
+            return self._halves(row)
         return {name: self.picture(column.names[row % len(column.names)]) for name, column in columns.items()}
 
-    def _halves(self, row: int) -> list[np.ndarray]:
-        name = next(iter(self._layout.columns.values())).names[row]
+    def _halves(self, row: int) -> dict[str, np.ndarray]:
+        columns = self._layout.columns
+        name = next(iter(columns.values())).names[row]
         image = load(read_file(self._store, name), name=name)
         middle = image.width // 2
-        halves = (image.crop((x, 0, x + middle, image.height)) for x in (0, image.width - middle))
-        return [as_array(square(half, self.spec.size, self.fit), self.spec.channels) for half in halves]
-
-
-@runtime_checkable
-class PictureRows(Protocol):
-    """What a `Data` offers whose pictures may turn out broken when they are decoded: `materialise` then leaves their
-    rows out and adds the files to `skipped`."""
-
-    skipped: list[Skipped]
-
-    def row(self, index: int) -> dict[str, Any]:
-        """One row by field, without the axis of rows; `BrokenPicture` when it cannot be decoded."""
-        ...
-
-
-def materialise(data: Data, progress: Progress | None = None) -> ArrayData:
-    """The whole set in memory: `data.nbytes` and a few pictures more, read by as many threads as there are cores.
-
-    Where the set is `PictureRows`, as `FileData` is, rows with a picture that cannot be decoded are left out, so that
-    the result may be shorter. Of an unpaired set of files each side is filled up again by starting over.
-
-    Raises:
-        UserError: when no row is left.
-        RunError: when there is not enough memory.
-    """
-    if isinstance(data, ArrayData):
-        return data
-    columns = _room(data)
-    sides = data.sides() if isinstance(data, FileData) else None
-    if isinstance(data, FileData) and sides is not None:
-        count = _read_sides(data, sides, columns, progress)
-    else:
-        count = _read_rows(data, columns, progress)
-    if count == 0:
-        where = data.path if isinstance(data, FileData) else data.spec.name
-        skipped = data.skipped if isinstance(data, PictureRows) else []
-        raise UserError(f"{where}: none of its pictures can be decoded", *describe_skipped(skipped))
-    return ArrayData(replace(data.spec, count=count), {name: values[:count] for name, values in columns.items()})
-
-
-def _room(data: Data) -> dict[str, Any]:
-    """An array (of texts: a list) for each field, `spec.count` long."""
-    count = data.spec.count
-    columns: dict[str, Any] = {}
-    try:
-        for f in data.spec.fields:
-            if f.kind == "image":
-                columns[f.name] = np.empty((count, f.channels, f.size, f.size), np.uint8)
-            else:
-                columns[f.name] = np.empty(count, np.int64) if f.kind == "label" else [()] * count
-    except MemoryError as error:
-        gigabytes = f"{data.nbytes / 2**30:.1f} GiB of memory"
-        raise RunError(f"{data.spec.name} needs {gigabytes} at size {data.spec.size}") from error
-    return columns
-
-
-def _read_rows(data: Data, columns: Mapping[str, Any], progress: Progress | None) -> int:
-    """Read all rows into `columns`, the good ones to the front; how many these are."""
-
-    def read(index: int) -> None:
-        if isinstance(data, PictureRows):
-            row = data.row(index)
-        else:
-            row = {name: values[0] for name, values in data.read([index]).items()}
-        for name, column in columns.items():
-            column[index] = row[name]
-
-    good = _fill(read, data.spec.count, data, progress)
-    for column in columns.values():
-        _compact(column, good)
-    return len(good)
-
-
-def _read_sides(
-    data: FileData, sides: Mapping[str, Sequence[str]], columns: Mapping[str, Any], progress: Progress | None
-) -> int:
-    """Read each side of an unpaired set into its column, which the shorter one fills by starting over."""
-    lengths = {}
-    for side, names in sides.items():
-
-        def read(index: int, names: Sequence[str] = names, column: np.ndarray = columns[side]) -> None:
-            column[index] = data.picture(names[index])
-
-        good = _fill(read, len(names), data, progress)
-        _compact(columns[side], good)
-        lengths[side] = len(good)
-    count = max(lengths.values()) if all(lengths.values()) else 0
-    for side, length in lengths.items():
-        for start in range(length, count, max(length, 1)):
-            columns[side][start : min(start + length, count)] = columns[side][: min(length, count - start)]
-    return count
-
-
-def _fill(one: Callable[[int], None], count: int, data: Data, progress: Progress | None) -> list[int]:
-    """Call `one` for 0 .. count-1; those for which it did not raise `BrokenPicture`. The others go to `skipped`."""
-    skipped = data.skipped if isinstance(data, PictureRows) else None
-
-    def attempt(i: int) -> BrokenPicture | None:
-        try:
-            one(i)
-        except BrokenPicture as error:
-            if skipped is None:
-                raise
-            return error
-        return None
-
-    good = []
-    known = {item.name for item in skipped or ()}
-    for i, error in enumerate(parallel(attempt, range(count), progress, f"decoding {data.spec.name}")):
-        if error is None:
-            good.append(i)
-        elif skipped is not None and error.name not in known:
-            known.add(error.name)
-            skipped.append(Skipped(error.name, error.reason))
-    return good
-
-
-def _compact(column: Any, rows: Sequence[int]) -> None:
-    """Move `rows` (ascending) to the front, one at a time: a fancy index would hold the set twice."""
-    for target, origin in enumerate(rows):
-        if target != origin:
-            column[target] = column[origin]
+        halves = {}
+        for field, column in columns.items():
+            left = 0 if column.part == "left" else image.width - middle
+            half = square(image.crop((left, 0, left + middle, image.height)), self.spec.size, self.fit)
+            halves[field] = as_array(half, self.spec.channels)
+        return halves

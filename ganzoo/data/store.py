@@ -6,8 +6,10 @@ nothing of the layout are taken off the names, so that a zip and the folder it w
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from typing import IO, Any, Protocol
 
 from ganzoo.data.images import SUFFIXES, BrokenPicture
 from ganzoo.data.names import MEANINGFUL_FOLDERS, TABLES, is_picture, natural, printable
-from ganzoo.errors import UserError, nearest
+from ganzoo.errors import GanzooWarning, UserError, nearest
 
 FILE_LIMIT = 512 * 2**20
 """Largest picture file in bytes, unpacked: a zip of a few kilobytes can announce terabytes."""
@@ -164,6 +166,25 @@ def stream_of(store: Store, name: str, limit: int = FILE_LIMIT) -> Iterator[IO[b
     except Exception as error:  # unpacking garbage raises zlib.error, EOFError, NotImplementedError and others
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BrokenPicture(name, f"cannot be read: {text or type(error).__name__}") from error
+
+
+def fingerprint(store: Store, names: Iterable[str]) -> str:
+    """sha256 over the sorted names, sizes and (of a zip) CRCs: cheap, and different as soon as a file is."""
+    digest = hashlib.sha256()
+    for name in sorted(set(names)):
+        entry = store.entries[name]
+        digest.update(f"{name}\0{entry.size}\0{entry.crc}\n".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def warn_of_broken(path: str | Path, error: BrokenPicture) -> None:
+    """Warn of the first picture of a set that turned out broken when it was read."""
+    warnings.warn(
+        f"{path}: {printable(error.name)} cannot be decoded ({error.reason}); the next good one stands in for it. All "
+        f"such files: ganzoo data check {path}",
+        GanzooWarning,
+        stacklevel=2,
+    )
 
 
 def _walk(root: Path) -> Iterator[Entry]:

@@ -101,6 +101,8 @@ def _unpack_tar(archive: Path, folder: Path, progress: Progress | None) -> None:
             if progress and time.monotonic() - shown > 0.1:
                 shown = time.monotonic()
                 progress(f"unpack {archive.name}", min(raw.tell(), total), total)
+        while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+            pass  # to the very end: behind the last member stands the checksum of the compression
     if progress:
         progress(f"unpack {archive.name}", total, total)
 

@@ -88,8 +88,8 @@ CELEBA_ATTRIBUTES = _names(
 
 @hookimpl
 def ganzoo_datasets() -> list[Dataset]:
-    """Cards of the embedded sets, then of those that are downloaded."""
-    return [*_embedded(), *_downloaded()]
+    """Cards of the embedded sets, then of those that are downloaded or fetched by hand."""
+    return [*_embedded(), *_downloaded(), *_unpaired(), *_paired(), *_large()]
 
 
 def _embedded() -> list[Dataset]:
@@ -154,14 +154,12 @@ def _embedded() -> list[Dataset]:
         Dataset(
             name="emoji-photos",
             title="Fluent Emoji of 256 x 256, and five photographs",
-            summary="large pictures for super-resolution; of each photograph the right third is held out",
+            summary="523 shaded emoji and the left two thirds of five photographs, for super-resolution",
             fields=("low", "high"),
             load="ganzoo_data.embedded_pairs:emoji_photos",
             licence="MIT (emoji), CC0 (photographs)",
             source="https://github.com/microsoft/fluentui-emoji, https://scikit-image.org",
-            size=64,
-            channels=3,
-            count=8000,
+            count=528,
             subsets=("emoji", "photos"),
             embedded=True,
         ),
@@ -313,5 +311,148 @@ def _downloaded() -> list[Dataset]:
             splits=("train", "val"),
             subsets=_slugs(LSUN_CATEGORIES),
             download="2 to 43 GB, by hand",
+        ),
+    ]
+
+
+def _unpaired() -> list[Dataset]:
+    imagenet = "none stated (pictures from ImageNet: non-commercial research)"
+    flickr = "none stated (photographs from Flickr: research)"
+    wikiart = "none stated (paintings from WikiArt, photographs from Flickr: research)"
+    photos = "6,287 landscape photographs"
+    facts = (
+        ("horse2zebra", "Horses and zebras", "1,067 horses and 1,334 zebras", imagenet, 1_334, "117 MB"),
+        ("apple2orange", "Apples and oranges", "995 apples and 1,019 oranges", imagenet, 1_019, "78 MB"),
+        (
+            "summer2winter_yosemite",
+            "Yosemite in two seasons",
+            "1,231 summer and 962 winter photographs",
+            flickr,
+            1_231,
+            "133 MB",
+        ),
+        ("monet2photo", "Monet and photographs", f"1,072 paintings and {photos}", wikiart, 6_287, "305 MB"),
+        ("cezanne2photo", "Cézanne and photographs", f"525 paintings and {photos}", wikiart, 6_287, "280 MB"),
+        ("ukiyoe2photo", "Ukiyo-e and photographs", f"562 prints and {photos}", wikiart, 6_287, "293 MB"),
+        ("vangogh2photo", "Van Gogh and photographs", f"400 paintings and {photos}", wikiart, 6_287, "307 MB"),
+    )
+    return [
+        Dataset(
+            name=name,
+            title=title,
+            summary=f"two domains without pairs (CycleGAN's): {summary}",
+            fields=("a", "b"),
+            load=f"ganzoo_data.translation_sets:{name}",
+            licence=licence,
+            source="https://junyanz.github.io/CycleGAN/",
+            size=256,
+            count=count,
+            download=download,
+        )
+        for name, title, summary, licence, count, download in facts
+    ]
+
+
+def _paired() -> list[Dataset]:
+    return [
+        Dataset(
+            name="facades",
+            title="CMP facades",
+            summary="from labels of windows, doors and so on to photographs of facades (pix2pix's pairs)",
+            fields=("source", "target"),
+            load="ganzoo_data.translation_sets:facades",
+            licence="CC BY-SA (CMP Facade Database)",
+            source="https://cmp.felk.cvut.cz/~tylecr1/facade/",
+            size=256,
+            count=400,
+            splits=("train", "val", "test"),
+            download="30 MB",
+        ),
+        Dataset(
+            name="maps",
+            title="Aerial photographs and maps",
+            summary="from aerial photographs of New York to maps of the same places (pix2pix's pairs)",
+            fields=("source", "target"),
+            load="ganzoo_data.translation_sets:maps",
+            licence="none stated (pictures from Google Maps: Google's terms)",
+            source="https://phillipi.github.io/pix2pix/",
+            size=600,
+            count=1_096,
+            download="250 MB",
+        ),
+        Dataset(
+            name="edges2shoes",
+            title="Edges and shoes",
+            summary="from edges to photographs of shoes on white (pix2pix's pairs)",
+            fields=("source", "target"),
+            load="ganzoo_data.translation_sets:edges2shoes",
+            licence="non-commercial research only (UT Zappos50K)",
+            source="https://phillipi.github.io/pix2pix/",
+            size=256,
+            count=49_825,
+            download="2 GB",
+        ),
+        Dataset(
+            name="edges2handbags",
+            title="Edges and handbags",
+            summary="from edges to photographs of handbags on white (pix2pix's pairs)",
+            fields=("source", "target"),
+            load="ganzoo_data.translation_sets:edges2handbags",
+            licence="none stated (pictures from Amazon: research)",
+            source="https://phillipi.github.io/pix2pix/",
+            size=256,
+            count=138_567,
+            download="8 GB",
+        ),
+    ]
+
+
+def _large() -> list[Dataset]:
+    benchmarks = (
+        ("set5", "Set5", 5, "none stated (research)", "https://github.com/jbhuang0604/SelfExSR", "by hand"),
+        ("set14", "Set14", 14, "none stated (research)", "https://github.com/jbhuang0604/SelfExSR", "by hand"),
+        (
+            "bsd100",
+            "BSD100",
+            100,
+            "non-commercial research and education only",
+            "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/bsds/",
+            "22 MB",
+        ),
+        (
+            "urban100",
+            "Urban100",
+            100,
+            "none stated (photographs from Flickr: research)",
+            "https://github.com/jbhuang0604/SelfExSR",
+            "by hand",
+        ),
+    )
+    return [
+        Dataset(
+            name="div2k",
+            title="DIV2K",
+            summary="photographs of about 2040 x 1400 for super-resolution; its validation set is the test split",
+            fields=("low", "high"),
+            load="ganzoo_data.large_sets:div2k",
+            licence="academic research only",
+            source="https://data.vision.ee.ethz.ch/cvl/DIV2K/",
+            count=800,
+            download="3.5 GB, test 0.4 GB",
+        ),
+        *(
+            Dataset(
+                name=name,
+                title=f"{title}, to measure on",
+                summary=f"{count} pictures that super-resolution is measured on, all of them the test split",
+                fields=("low", "high"),
+                load=f"ganzoo_data.large_sets:{name}",
+                licence=licence,
+                source=source,
+                count=count,
+                splits=("test",),
+                download=download,
+            )
+            for name, title, count, licence, source, download in benchmarks
         ),
     ]

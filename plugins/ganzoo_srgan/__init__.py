@@ -19,6 +19,14 @@ def ganzoo_architectures() -> list[Architecture]:
             config="ganzoo_srgan.config:Config",
             model="ganzoo_srgan.model:SRGAN",
             licence="MIT",
-            tiny={"width": 8, "batch": 4, "samples": 4},
+            tiny={
+                "size": 32,
+                "width": 8,
+                "blocks": 1,
+                "discriminator_width": 8,
+                "batch": 4,
+                "samples": 4,
+                "pixel_steps": 2,
+            },
         )
     ]
