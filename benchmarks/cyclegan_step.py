@@ -183,7 +183,7 @@ def trainer(size: int, width: int, batch: int, precision: str, folder: Path) -> 
     registry = get_registry()
     values = {"width": width, "size": size, "batch": batch, "blocks": BLOCKS, "precision": precision, "steps": 10**6}
     plain = {"lr": 2e-4, "loss": "least-squares", "cycle": 10, "identity": 0.5, "pool": 50, "flip": False,
-             "r1": 0, "diffaug": "none", "jitter": False, "skip": False}  # fmt: skip
+             "r1": 0, "diffaug": "none", "jitter": False, "skip": False, "fine_blocks": 0, "detail": 0}  # fmt: skip
     job = training.plan_job(registry, "cyclegan", "emoji-flat-3d", None, {**values, **plain})
     fields = tuple(Field(name=name, kind="image", channels=3, size=size, rows=PICTURES) for name in "ab")
     data = ArrayData(DataSpec(name="noise", split="train", count=PICTURES, fields=fields), pictures(size))

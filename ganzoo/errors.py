@@ -27,6 +27,10 @@ class UserError(GanzooError):
     exit_code = 2
 
 
+class NothingThere(UserError):
+    """What was asked for exists, and nothing is in it: a split or a subset without pictures."""
+
+
 class RunError(GanzooError):
     """A run that could not go on, through no mistake in the command."""
 

@@ -13,7 +13,7 @@ from ganzoo import recipes
 from ganzoo.cards import Architecture, Task, resolve
 from ganzoo.config import RUNTIME, Layer, Settings, build
 from ganzoo.data.base import Data, DataRequest, Progress
-from ganzoo.errors import UserError, did_you_mean
+from ganzoo.errors import NothingThere, UserError, did_you_mean
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, build_model, new_folder, open_run
 
@@ -114,7 +114,7 @@ def check_source(registry: Registry, source: str) -> None:
     Raises:
         UserError: when it is none of these.
     """
-    if _is_path(registry, source):
+    if is_path(registry, source):
         return
     name, _, subset = source.partition(":")
     if name not in registry.datasets:
@@ -128,8 +128,22 @@ def check_source(registry: Registry, source: str) -> None:
         raise UserError(f"--data {source}: {name} has no subset {subset!r}{did_you_mean(subset, card.subsets)}{there}")
 
 
-def _is_path(registry: Registry, source: str) -> bool:
+def is_path(registry: Registry, source: str) -> bool:
     return Path(source).exists() and (source.partition(":")[0] not in registry.datasets or os.sep in source)
+
+
+def data_request(job: Job, split: str = "train", progress: Progress | None = None) -> DataRequest:
+    """What the job asks of its data."""
+    request = DataRequest(
+        fields=job.task.batch,
+        optional=job.task.optional,
+        split=split,
+        size=job.settings.size,
+        sizes=job.card.sizes,
+        fit=job.settings.fit,
+        progress=progress,
+    )
+    return job.settings.wants(request)
 
 
 def open_data(registry: Registry, job: Job, split: str = "train", progress: Progress | None = None) -> Data:
@@ -138,18 +152,8 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
     Raises:
         UserError: when they are not there, not readable, or lack a field that the task needs.
     """
-    wanted = job.settings.wants(
-        DataRequest(
-            fields=job.task.batch,
-            optional=job.task.optional,
-            split=split,
-            size=job.settings.size,
-            sizes=job.card.sizes,
-            fit=job.settings.fit,
-            progress=progress,
-        )
-    )
-    if _is_path(registry, job.source):
+    wanted = data_request(job, split, progress)
+    if is_path(registry, job.source):
         from ganzoo.data.sources import open_path
 
         return open_path(Path(job.source), wanted)
@@ -173,7 +177,7 @@ def open_held_out(registry: Registry, job: Job, progress: Progress | None = None
     """What the job's data hold out, at the job's size; None where that is nothing."""
     try:
         name = job.source.partition(":")[0]
-        if _is_path(registry, job.source):
+        if is_path(registry, job.source):
             from ganzoo.data.names import splits_of
             from ganzoo.data.store import open_store
 
@@ -181,7 +185,7 @@ def open_held_out(registry: Registry, job: Job, progress: Progress | None = None
         else:
             there = "test" in registry.datasets[name].splits
         return open_data(registry, job, split="test", progress=progress) if there else None
-    except UserError:  # a subset may have no test pictures
+    except NothingThere:  # a subset may have no test pictures
         return None
 
 
@@ -218,7 +222,7 @@ def make_run(registry: Registry, job: Job, data: Data, folder: Path | None, root
         UserError: when the folder holds a run already.
     """
     if folder is None:
-        label = Path(job.source).stem if _is_path(registry, job.source) else job.source
+        label = Path(job.source).stem if is_path(registry, job.source) else job.source
         folder = new_folder(root, job.card.name, label)
     elif (folder / CONFIG).exists():
         raise UserError(f"--run {folder} holds a run already; go on with: ganzoo train --resume {folder}")
@@ -231,7 +235,7 @@ def make_run(registry: Registry, job: Job, data: Data, folder: Path | None, root
         recipe=job.recipe,
         settings=replace(job.settings, size=data.spec.size),
         data=data.spec,
-        data_source=job.source if not _is_path(registry, job.source) else str(Path(job.source).resolve()),
+        data_source=job.source if not is_path(registry, job.source) else str(Path(job.source).resolve()),
         plugin=plugin.distribution,
         plugin_version=plugin.version,
     )

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganzoo import recipes, training
-from ganzoo.data.base import Data
+from ganzoo.data.base import Data, DataRequest
 from ganzoo.engine import checkpoint, distributed
 from ganzoo.engine.listeners import Quiet
 from ganzoo.engine.trainer import Trainer
@@ -114,7 +114,7 @@ class Streaming:
         return self.data.nbytes
 
 
-_opened: dict[tuple[str, str, int | None], Data] = {}
+_opened: dict[tuple[str, DataRequest], Data] = {}
 
 
 class Bench:
@@ -139,7 +139,7 @@ class Bench:
 
     def trainer(self, job: Job, folder: Path | None = None, streamed: bool = False) -> Trainer:
         """A trainer of a new run (in `folder`, which may hold one: then it goes on from its checkpoint)."""
-        key = (job.card.name, job.source, job.settings.size)
+        key = (job.source, training.data_request(job))
         if key not in _opened:
             _opened[key] = training.open_data(self.registry, job)
         data = _opened[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.errors import UserError
 from ganzoo.model import Batch, SampleRequest
 from ganzoo_cyclegan.config import Config
-from ganzoo_cyclegan.model import CycleGAN, InstanceNorm, Residual, residual_blocks, strided_layers
+from ganzoo_cyclegan.model import CycleGAN, InstanceNorm, Residual, fine_detail, residual_blocks, strided_layers
 
 
 def spec(size: int = 32, channels: int = 3, other: tuple[int, int] | None = None) -> DataSpec:
@@ -108,15 +109,15 @@ def test_instance_normalisation_is_torchs_with_its_gradients(layout: torch.memor
 
 
 def test_with_a_skip_a_generator_begins_as_the_identity_and_every_weight_can_learn() -> None:
-    model, pictures = make(skip=True, upsampling="resize"), batch_of().a
+    model, pictures = make(skip=True, fine_blocks=1, upsampling="resize"), batch_of().a
     assert (model.generator_ab(pictures) - pictures).abs().max() < 0.01
     with torch.no_grad():
-        model.generator_ab.layers[-1].weight.zero_()
+        model.generator_ab.last.weight.zero_()
     assert torch.equal(model.generator_ab(pictures), pictures)
     white = torch.ones(1, 3, 32, 32)
     (1 - model.generator_ab(white)).sum().backward()
-    assert model.generator_ab.layers[-1].bias.grad.abs().sum() > 0  # white can become darker
-    nn.init.normal_(model.generator_ab.layers[-1].weight, std=0.02)
+    assert model.generator_ab.last.bias.grad.abs().sum() > 0  # white can become darker
+    nn.init.normal_(model.generator_ab.last.weight, std=0.02)
     model.zero_grad()
     model.generator_ab(pictures).square().sum().backward()
     for name, parameter in model.generator_ab.named_parameters():
@@ -124,13 +125,37 @@ def test_with_a_skip_a_generator_begins_as_the_identity_and_every_weight_can_lea
         assert parameter.grad.abs().sum() > 0, name
 
 
+def test_the_fine_detail_of_a_ripple_counts_as_much_as_that_of_an_edge() -> None:
+    assert fine_detail(torch.full((1, 3, 8, 8), 0.7), 10).abs().max() < 1e-5
+    picture = torch.zeros(1, 1, 9, 9)
+    picture[0, 0, 4, 4] = 0.09  # its neighbourhood has the mean 0.01
+    assert fine_detail(picture, 10)[0, 0, 4, 4] == pytest.approx(math.tanh(10 * 0.08), abs=1e-6)
+    assert fine_detail(picture, 10)[0, 0, 3, 3] == pytest.approx(math.tanh(-10 * 0.01), abs=1e-6)
+    assert fine_detail(10 * picture, 10).max() <= 1
+
+
+def test_the_discriminators_are_shown_the_fine_detail_beside_the_picture() -> None:
+    model, pictures = make(detail=10), batch_of().a
+    seen: list[Tensor] = []
+    model.discriminator_a.layers.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    model.discriminator_a(pictures)
+    (shown,) = seen
+    assert torch.equal(shown, torch.cat([pictures, fine_detail(pictures, 10)], 1))
+
+
+def test_fine_blocks_without_the_shortcut_are_one_clear_line() -> None:
+    with pytest.raises(UserError, match="fine_blocks: 2 blocks come behind the shortcut of skip; add --set skip=true"):
+        make(fine_blocks=2)
+
+
 def test_after_resizing_every_pixel_of_a_flat_picture_is_treated_alike() -> None:
     """Without normalisation, which makes nothing of a flat map: the transposed convolutions give a checkerboard."""
     spread = {}
     for how in ("transposed", "resize"):
         generator = make(upsampling=how).generator_ab
-        layers = [m for m in generator.layers if not isinstance(m, (InstanceNorm, Residual))]
-        made = nn.Sequential(*layers)(torch.full((1, 3, 32, 32), 0.5))[0, :, 12:20, 12:20]
+        layers = [*generator.first, *generator.layers, generator.last]
+        plain = nn.Sequential(*(layer for layer in layers if not isinstance(layer, (InstanceNorm, Residual))))
+        made = plain(torch.full((1, 3, 32, 32), 0.5))[0, :, 12:20, 12:20]
         spread[how] = float((made.std((1, 2)) / made.abs().mean()).max().detach())
     assert spread["resize"] < 1e-5
     assert spread["transposed"] > 1e-2

@@ -183,10 +183,10 @@ def test_other_pairs_are_measured_in_their_place(
     assert any(remark.startswith("others holds no pictures out") for remark in found["remarks"])
 
 
-def pairs(folder: Path, count: int, side: int = 16) -> None:
-    """Two folders of noise, `source` and `target`."""
+def pairs(folder: Path, count: int, side: int = 16, fields: tuple[str, str] = ("source", "target")) -> None:
+    """Two folders of noise, whose files have the same names."""
     rng = np.random.default_rng(0)
-    for field in ("source", "target"):
+    for field in fields:
         (folder / field).mkdir(parents=True)
         for number, picture in enumerate(rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)):
             Image.fromarray(picture).save(folder / f"{field}/{number}.png")
@@ -204,6 +204,21 @@ def test_where_nothing_is_held_out_the_training_pictures_are_given_and_it_is_sai
         "mine holds no pictures out: toy-paired is given those that it was trained on" in remark
         for remark in found["remarks"]
     )
+
+
+def test_of_two_folders_with_the_same_names_it_is_said_that_they_count_as_pairs(
+    toy: Callable[..., Path], cwd: Path, report: Callable[..., dict[str, Any]]
+) -> None:
+    pairs(cwd / "mine", 9, toys_pictures.SIZE, ("A", "B"))
+    toy("toy-unpaired", data="mine")
+    found = report("--metrics", "l1,kid")
+    assert found["rows"]["toy-unpaired"]["estimates"]["l1"]["value"] is not None
+    assert any("mine: its two folders hold the same names" in remark for remark in found["remarks"])
+    (cwd / "mine" / "B" / "0.png").rename(cwd / "mine" / "B" / "other.png")
+    toy("toy-unpaired", data="mine", folder="others")
+    found = report("others", "--metrics", "l1,kid")
+    assert "l1" not in found["rows"]["others"]["estimates"]
+    assert not any("same names" in remark for remark in found["remarks"])
 
 
 def test_two_processes_find_what_one_finds(tiny_run: TinyRuns, cwd: Path, process: Call) -> None:

