@@ -15,28 +15,40 @@ from torch import Tensor, nn
 
 from ganzoo.config import AdversarialSettings
 from ganzoo.model import Adam, Batch, Model, Phase, SampleRequest, truncated_normal
+from ganzoo.nn.ada import AdaptiveAugment
 from ganzoo.nn.augment import diff_augment
 from ganzoo.nn.losses import adversarial_loss
 from ganzoo.nn.penalties import gradient_penalty, r1_penalty, r2_penalty
 
 
-class Judge:
+class Judge(nn.Module):
     """One discriminator with the loss, the penalties and the augmentation that the settings ask for.
 
     `discriminator(pictures, batch)` gives logits of any shape whose first axis is that of the pictures. `name` keeps
-    the random draws of two judges of one model apart.
+    the random draws of two judges of one model apart. A model keeps it as an attribute: what an adaptive augmentation
+    has found is state of the run.
+
+    `parts`: the channels of each, where the discriminator is shown several pictures behind each other.
     """
 
     def __init__(
-        self, config: AdversarialSettings, discriminator: Callable[[Tensor, Batch], Tensor], name: str = ""
+        self,
+        config: AdversarialSettings,
+        discriminator: Callable[[Tensor, Batch], Tensor],
+        name: str = "",
+        parts: Sequence[int] = (),
     ) -> None:
+        super().__init__()
         self.config = config
         self.objective = adversarial_loss(config.loss)
+        self.augment = _adaptive(config, parts)
         self._discriminator = discriminator
         self._prefix = f"{name}-" if name else ""
 
     def logits(self, pictures: Tensor, batch: Batch, stream: str) -> Tensor:
         """Logits of pictures, augmented as the settings say; `stream` names the draw of the augmentation."""
+        if self.augment is not None:
+            pictures = self.augment(pictures, batch, self._prefix + stream)
         if self.config.diffaug:
             pictures = diff_augment(pictures, self.config.diffaug, batch, self._prefix + stream)
         return self._discriminator(pictures, batch)
@@ -58,6 +70,12 @@ class Judge:
             terms["gradient_penalty"] = gradient_penalty(self._penalised(batch), real, fake, mix)
         else:
             batch.real_logits, batch.fake_logits = real_logits.detach(), fake_logits.detach()
+        if self.augment is not None:
+            terms["ada_probability"] = self.augment.probability.clone()  # for the metrics: it weighs 0
+            # A critic's score has no threshold either, and a loss that compares knows none.
+            relative = self.objective.compares or self.objective.critic
+            threshold = fake_logits if relative else self.objective.boundary
+            self.augment.observe(batch, real_logits - threshold)
         return terms
 
     def penalties(self, real: Tensor, fake: Callable[[], Tensor], batch: Batch) -> dict[str, Tensor]:
@@ -77,6 +95,9 @@ def adversarial_phases(
     config: AdversarialSettings, generators: Sequence[str], discriminators: Sequence[str], start: int = 0
 ) -> list[Phase]:
     """The phases `generator`, `discriminator` and, where the settings ask for it, `penalty`; they begin at `start`."""
+    weights = {"gradient_penalty": config.gradient_penalty}
+    if config.ada:
+        weights["ada_probability"] = 0.0
     phases = [
         Phase("generator", trains=tuple(generators), start=start),
         Phase(
@@ -84,7 +105,7 @@ def adversarial_phases(
             trains=tuple(discriminators),
             repeat=config.critic_steps,
             start=start,
-            weights={"gradient_penalty": config.gradient_penalty},
+            weights=weights,
         ),
     ]
     if config.r1 or config.r2:
@@ -93,6 +114,15 @@ def adversarial_phases(
         every = config.penalty_every
         phases.append(Phase("penalty", trains=tuple(discriminators), every=every, start=start, weights=lazy))
     return phases
+
+
+def _adaptive(config: AdversarialSettings, parts: Sequence[int]) -> AdaptiveAugment | None:
+    """The adaptive augmentation that the settings ask for, if any."""
+    if not config.ada:
+        return None
+    return AdaptiveAugment(
+        config.ada, parts=parts, probability=config.ada_probability, target=config.ada_target, kimg=config.ada_kimg
+    )
 
 
 def discriminator_adam(how: Adam, config: AdversarialSettings) -> Adam:

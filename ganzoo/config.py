@@ -99,6 +99,14 @@ class AdversarialSettings(Settings):
     diffaug: tuple[Literal["color", "translation", "cutout"], ...] = setting(
         (), help="differentiable augmentation: color, translation, cutout (for small data sets)"
     )
+    ada: tuple[Literal["blit", "geometric", "color", "filter", "noise", "cutout"], ...] = setting(
+        (), help="adaptive augmentation: blit, geometric, color; also filter, noise, cutout (for small data sets)"
+    )
+    ada_target: float = setting(0.6, gt=-1, lt=1, help="mean sign of the logits of real pictures that ada keeps to")
+    ada_kimg: float = setting(500.0, gt=0, help="thousands of pictures in which ada's probability can go from 0 to 1")
+    ada_probability: float | None = setting(
+        None, ge=0, le=1, help="probability of each change of ada (none: it adapts, from 0)"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

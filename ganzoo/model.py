@@ -174,6 +174,26 @@ class Model(nn.Module):
         """The one way out: inputs of n rows to (n, C, H, W) in [-1, 1]; differentiable."""
         raise NotImplementedError(f"{type(self).__name__} must generate()")
 
+    def intermediate(self, inputs: Mapping[str, Any]) -> Tensor | None:
+        """The intermediate latent w of n inputs, (n, d), or (n, layers, d) where each layer reads a row of its own.
+
+        Put into the inputs as `w`, it takes the place of `z` in `generate`, as it is: no truncation follows. A model
+        that gives (n, d), and for which `affine` names the weights of several layers, takes (n, layers, d) too. None
+        where the model has nothing between z and its pictures.
+        """
+        return None
+
+    def affine(self) -> Sequence[Tensor]:
+        """The weights, (outputs, d) each, of the affine layers that read the latent first: w where there is one, with a
+        weight for each of its layers in order, else z. Closed-form factorisation reads directions from them.
+
+        Here, they are of those linear and convolutional layers of torch's that are given the latent as it is, found by
+        watching one forward pass; empty where there are none.
+        """
+        from ganzoo.latents.directions import affine_layers
+
+        return affine_layers(self)
+
     def optimizer(self, network: str) -> Adam:
         """How that network learns; the settings' Adam for all by default."""
         s = self.settings

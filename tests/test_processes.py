@@ -95,7 +95,12 @@ def moved(folder: Path, other: Path, begun: Path) -> float:
     return apart / max(float((one[name] - zero[name]).abs().max()) for name in names)
 
 
-@pytest.mark.parametrize("lazy", [(), ("--set", "r1=1", "--set", "penalty_every=3")], ids=["plain", "lazy r1"])
+ADA = ("--set", "ada=blit,geometric,color", "--set", "ada_kimg=0.1", "--set", "ada_target=-0.5")
+
+
+@pytest.mark.parametrize(
+    "lazy", [(), ("--set", "r1=1", "--set", "penalty_every=3"), ADA], ids=["plain", "lazy r1", "ada"]
+)
 def test_two_processes_train_what_one_trains_with_the_whole_batch(
     lazy: tuple[str, ...], driver: Driver, tmp_path: Path
 ) -> None:

@@ -24,6 +24,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "wasserstein": {"loss": "wasserstein", "critic_steps": 2},
     "hinge, spectral": {"loss": "hinge", "discriminator_norm": "spectral"},
     "diffaug": {"diffaug": "color,translation,cutout"},
+    "ada": {"ada": "blit,geometric,color", "ada_kimg": 0.1, "ada_target": 0.0, "r1": 1, "penalty_every": 2},
+    "ada, accumulate": {"ada": "color,filter,noise", "ada_kimg": 0.1, "accumulate": 2, "loss": "least-squares"},
     "accumulate, clip, flip": {"accumulate": 2, "clip": 0.5, "flip": True},
     "linear schedule, decay": {"schedule": "linear", "decay_start": 0.3, "warmup": 2, "weight_decay": 0.1},
     "cosine schedule": {"schedule": "cosine", "decay_start": 0, "lr_discriminator": 1e-3},

@@ -20,6 +20,11 @@ COMMANDS = {
     "data": "ganzoo.cli.data",
     "train": "ganzoo.cli.train",
     "generate": "ganzoo.cli.generate",
+    "interpolate": "ganzoo.cli.interpolate",
+    "truncation": "ganzoo.cli.truncation",
+    "mix": "ganzoo.cli.mix",
+    "project": "ganzoo.cli.project",
+    "edit": "ganzoo.cli.edit",
     "runs": "ganzoo.cli.runs",
     "doctor": "ganzoo.cli.doctor",
 }

@@ -84,10 +84,8 @@ class TrainingReporter:
         self._directions = trainer.task.directions
         self._first_step, self._steps = trainer.step, settings.steps
         self._start = self._spoken = time.monotonic()
-        parameters = ", ".join(
-            f"{name} {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M"
-            for name, network in trainer.networks.items()
-        )
+        sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
+        parameters = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items() if size)
         where = f"{trainer.device}" + (f" x {trainer.group.world}" if trainer.group.world > 1 else "")
         self._say(
             f"{run.recipe or run.architecture} on {run.data.name}: {amount(trainer.feed.spec)}, {extent(run.data)}"

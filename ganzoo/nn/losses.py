@@ -17,7 +17,8 @@ class AdversarialLoss:
     """`generator(real, fake)` and `discriminator(real, fake)`, both of logits and both to be minimised.
 
     `compares` says that the generator's half looks at real logits too; otherwise it ignores them and they may be None.
-    `critic` marks a score without a threshold, which needs a Lipschitz constraint rather than normalisation.
+    `critic` marks a score without a threshold, which needs a Lipschitz constraint rather than normalisation; of the
+    others `boundary` is the logit at which the discriminator is undecided.
     """
 
     name: str
@@ -25,6 +26,7 @@ class AdversarialLoss:
     discriminator: Callable[[Tensor, Tensor], Tensor]
     compares: bool = False
     critic: bool = False
+    boundary: float = 0.0
 
 
 def _logistic(real: Tensor, fake: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ _LOSSES = {
         AdversarialLoss("minimax", _minimax_generator, _logistic),
         AdversarialLoss("non-saturating", _non_saturating_generator, _logistic),
         # Mao et al., 2017 (arXiv:1611.04076), equation 9 (a=0, b=c=1).
-        AdversarialLoss("least-squares", _least_squares_generator, _least_squares_discriminator),
+        AdversarialLoss("least-squares", _least_squares_generator, _least_squares_discriminator, boundary=0.5),
         # Lim and Ye, 2017 (arXiv:1705.02894); Miyato et al., 2018 (arXiv:1802.05957), equations 16 and 17.
         AdversarialLoss("hinge", _critic_generator, _hinge_discriminator),
         # Arjovsky et al., 2017 (arXiv:1701.07875), equations 2 and 3.

@@ -361,4 +361,6 @@ def _l2(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _sum(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value + other[name] for name, value in one.items()}
+    # Their mean, of what is no loss.
+    scale = {"ada_probability": 0.5}
+    return {name: (value + other[name]) * scale.get(name, 1) for name, value in one.items()}

@@ -189,7 +189,8 @@ class Pix2Pix(Model):
         seen = target.channels + (source.channels if config.conditional else 0)
         layers = patch_halvings(target.size) if config.patch_layers is None else config.patch_layers
         self.discriminator = PatchDiscriminator(seen, config.width, layers, config.judging_norm, target.size)
-        self.judge = Judge(config, lambda pictures, batch: self.discriminator(pictures))
+        parts = (source.channels, target.channels) if config.conditional else ()
+        self.judge = Judge(config, lambda pictures, batch: self.discriminator(pictures), parts=parts)
 
     def phases(self) -> Sequence[Phase]:
         weights = {
@@ -197,7 +198,7 @@ class Pix2Pix(Model):
             "discriminator": {"adversarial": HALVED, "gradient_penalty": HALVED * self.config.gradient_penalty},
         }
         phases = adversarial_phases(self.config, ["generator"], ["discriminator"])
-        return [replace(phase, weights=weights.get(phase.name, phase.weights)) for phase in phases]
+        return [replace(phase, weights={**phase.weights, **weights.get(phase.name, {})}) for phase in phases]
 
     def optimizer(self, network: str) -> Adam:
         how = super().optimizer(network)
