@@ -172,7 +172,27 @@ class FeatureNetwork:
     differentiable in the pictures: for perceptual distances and losses."""
 
 
-Card = Architecture | Task | Dataset | Metric | FeatureNetwork
+@dataclass(frozen=True, kw_only=True)
+class TextEncoder:
+    """One way to make vectors of captions, for models that are told in words what to draw.
+
+    `make` names the function `(ganzoo.text.base.TextRequest) -> ganzoo.text.base.Encoder`. One that is `trained` begins
+    with fresh weights, learns together with the model and is saved with it; the others are frozen, and what they need
+    (`weights`, in words) is read whenever the model is built. `extra` is the extra of ganzoo that brings the packages
+    that it runs on.
+    """
+
+    name: str
+    title: str
+    summary: str
+    make: str
+    licence: str
+    trained: bool
+    weights: str = ""
+    extra: str = ""
+
+
+Card = Architecture | Task | Dataset | Metric | FeatureNetwork | TextEncoder
 
 
 def resolve(reference: str) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from ganzoo.cards import Architecture, Dataset, FeatureNetwork, Metric, Task
+from ganzoo.cards import Architecture, Dataset, FeatureNetwork, Metric, Task, TextEncoder
 
 if TYPE_CHECKING:
     import click
@@ -46,6 +46,11 @@ def ganzoo_metrics() -> list[Metric]:  # type: ignore[empty-body]
 @hookspec
 def ganzoo_features() -> list[FeatureNetwork]:  # type: ignore[empty-body]
     """The feature networks, for metrics to look through, that the plugin adds."""
+
+
+@hookspec
+def ganzoo_text_encoders() -> list[TextEncoder]:  # type: ignore[empty-body]
+    """The text encoders, for models that read captions, that the plugin adds."""
 
 
 @hookspec

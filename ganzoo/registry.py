@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 import pluggy
 
 from ganzoo import hookspecs
-from ganzoo.cards import Architecture, Card, Dataset, FeatureNetwork, Metric, Task
+from ganzoo.cards import Architecture, Card, Dataset, FeatureNetwork, Metric, Task, TextEncoder
 from ganzoo.errors import UserError, did_you_mean
 
 GROUP = "ganzoo"
@@ -201,6 +201,7 @@ class Registry:
         self.datasets: Cards[Dataset] = self._cards("data set", "ganzoo_datasets", Dataset)
         self.metrics: Cards[Metric] = self._cards("metric", "ganzoo_metrics", Metric)
         self.features: Cards[FeatureNetwork] = self._cards("feature network", "ganzoo_features", FeatureNetwork)
+        self.text_encoders: Cards[TextEncoder] = self._cards("text encoder", "ganzoo_text_encoders", TextEncoder)
 
     def _cards(self, kind: str, hook: str, card_type: type[C]) -> Cards[C]:
         cards: Cards[C] = Cards(kind, self.broken)
@@ -237,7 +238,14 @@ class Registry:
 
     def problems(self) -> list[str]:
         """One line for each broken plugin and each name claimed twice: what `list` prints on stderr."""
-        kinds: tuple[Cards[Any], ...] = (self.architectures, self.tasks, self.datasets, self.metrics, self.features)
+        kinds: tuple[Cards[Any], ...] = (
+            self.architectures,
+            self.tasks,
+            self.datasets,
+            self.metrics,
+            self.features,
+            self.text_encoders,
+        )
         return [str(row) for row in self.broken] + [line for cards in kinds for line in cards.clashes()]
 
 

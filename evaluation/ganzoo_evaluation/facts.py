@@ -289,7 +289,7 @@ def projections(evaluation: Evaluation, sides: Sequence[Side]) -> list[Panel]:
     caption = ["held-out pictures"]
     for side in sides:
         takes = "label" in side.model.takes
-        if takes and labels is None:
+        if (takes and labels is None) or "text" in side.model.takes:  # each picture would need its own caption
             continue
         found = project(side.model, floats, label=labels if takes else None, seed=evaluation.how.seed)
         protocol: dict[str, str | int | float] = {"pictures": len(truth), "steps": len(found.losses) - 1}
