@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +404,14 @@ def test_r1_follows_from_size_and_batch_unless_it_is_said() -> None:
     assert settings(batch=32).resolved(spec(256)).r1 == pytest.approx(0.0002 * 256**2 / 32)
     assert settings(r1=3).resolved(spec(256)).r1 == 3
     assert settings(loss="wasserstein").resolved(spec(256)).r1 == 0
+
+
+@pytest.mark.parametrize(("count", "flip", "adaptive"), [(99, False, True), (100, False, False), (50, True, False)])
+def test_augmentation_is_for_sets_of_few_pictures(count: int, flip: bool, adaptive: bool) -> None:
+    model = StyleGAN(settings(ada="blit", ada_below=100, flip=flip), replace(spec(16), count=count))
+    assert (model.judge.augment is not None) == adaptive
+    (phase,) = (phase for phase in model.phases() if phase.name == "discriminator")
+    assert ("ada_probability" in phase.weights) == adaptive
 
 
 def test_the_learning_rate_and_the_decays_make_up_for_the_updates_of_lazy_phases() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ganzoo.data.base import Progress
 from ganzoo.engine.noise import Noise
 from ganzoo.model import Model, SampleRequest
-from ganzoo_evaluation.modes import evaluating
+from ganzoo.modes import evaluating
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,7 @@ The best latent of all steps is kept. Noise of a model's layers stays as it was 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from ganzoo.errors import UserError
 from ganzoo.latents.distance import Look, far
 from ganzoo.latents.points import Inputs, Space, at, joined, lasting, many, rows_of, statistics
 from ganzoo.model import Model
+from ganzoo.modes import evaluating
 
 Freedom = Literal["z", "w", "w+"]
 
@@ -94,7 +94,7 @@ def project(
     device = next(model.parameters()).device
     blocks = truth.split(AT_ONCE)
     total, found = len(blocks) * search.steps, []
-    with torch.inference_mode(False), torch.enable_grad(), _frozen(model):
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(model, frozen=True):
         begin = _Start.of(model, search, label)
         for index, block in enumerate(blocks):
 
@@ -237,18 +237,3 @@ def _encoded(model: Model, goal: _Goal, inputs: Mapping[str, Any], space: Space)
     coded: Tensor = at(model, {**at(model, inputs, "z"), "z": mean}, space)[space]
     losses = [goal.loss(goal.terms(model.generate({**inputs, space: values}).float())) for values in (coded, chosen)]
     return torch.where((losses[0] < losses[1]).view(-1, *[1] * (chosen.dim() - 1)), coded, chosen)
-
-
-@contextmanager
-def _frozen(model: Model) -> Iterator[None]:
-    """The model in eval mode and without gradients of its weights; afterwards every module is as it was."""
-    training = [module for module in model.modules() if module.training]
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in learning:
-            parameter.requires_grad_(True)

@@ -48,6 +48,9 @@ class Config(AdversarialSettings):
     r1_auto: float = setting(
         2e-4, ge=0, help="with r1=0: the weight of R1 is this times pixels of a picture / pictures of a batch (0: off)"
     )
+    ada_below: int = setting(
+        0, ge=0, help="ada is for sets of fewer pictures than this, mirror images counted (0: for any set)"
+    )
     path_length: float = setting(
         1.0, ge=0, help="weight of path-length regularisation in multiples of the paper's (0: off)"
     )
@@ -55,10 +58,14 @@ class Config(AdversarialSettings):
     path_share: int = setting(2, ge=1, help="path-length regularisation looks at one in this many pictures")
 
     def resolved(self, data: DataSpec) -> Self:
-        """The settings with what follows from the data put in: the weight of R1."""
-        if self.r1 > 0 or self.loss == "wasserstein":  # a critic has a penalty of its own
-            return self
-        return replace(self, r1=self.r1_auto * data.size**2 / self.batch)
+        """The settings with what follows from the size and number of pictures put in: the weight of R1, and whether
+        adaptive augmentation is of use."""
+        config = self
+        if config.ada_below and data.count * (2 if config.flip else 1) >= config.ada_below:
+            config = replace(config, ada=())
+        if config.r1 > 0 or config.loss == "wasserstein":  # a critic has a penalty of its own
+            return config
+        return replace(config, r1=config.r1_auto * data.size**2 / config.batch)
 
     @property
     def structures(self) -> tuple[Structure, Structure]:
