@@ -296,6 +296,20 @@ def test_each_style_is_read_through_the_weight_that_affine_gives_and_no_other(va
             assert torch.allclose(model.generate({"w": other}), before, atol=1e-4) is not seen, (style, seen)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_start_at_the_latent_adds_a_map_of_the_first_style_to_the_constant(variant: str) -> None:
+    model, plain = (make(variant=variant, start=start) for start in ("latent", "constant"))
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if "synthesis.move" not in k})
+    w = model.intermediate(inputs_of(model))
+    for point in w.split(1):
+        matrix = model.synthesis.move.weight / math.sqrt(w.shape[1])
+        plain.synthesis.constant.data = model.synthesis.constant + (point @ matrix.T).view_as(plain.synthesis.constant)
+        torch.testing.assert_close(model.generate({"w": point}), plain.generate({"w": point}))
+    first, *others = model.affine()
+    assert torch.equal(first, torch.cat([plain.affine()[0], model.synthesis.move.weight]))
+    assert all(torch.equal(one, other) for one, other in zip(others, plain.affine()[1:], strict=True))
+
+
 # --- style mixing -----------------------------------------------------------------------------------------------------
 
 

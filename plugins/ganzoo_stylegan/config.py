@@ -34,6 +34,10 @@ class Config(AdversarialSettings):
     )
     latent: int = setting(512, ge=1, help="dimensions of the latent z and of the mapped latent w")
     depth: int = setting(8, ge=1, help="layers of the mapping network (2 for small and varied pictures)")
+    start: Literal["constant", "latent"] = setting(
+        "constant",
+        help="where the synthesis begins: a learned constant, or one to which the first style adds (shapes sooner)",
+    )
     generator: Literal["auto", "plain", "skip", "residual"] = setting(
         "auto", help="how its resolutions are joined (auto: skip, and plain in stylegan1)"
     )

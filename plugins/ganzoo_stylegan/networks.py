@@ -180,13 +180,22 @@ class Synthesis(nn.Module):
     w is (N, latent), or (N, styles, latent) with one for each style; `noise` (N, noises) is cut up among the layers
     that take some, without it none is added. At each resolution there are two layers, of the first of `stylegan2` one;
     the picture that is made of a resolution takes the style that comes after. `structure`: with `skip` every resolution
-    makes one, enlarged and summed up; with `residual` and `plain` only the last.
+    makes one, enlarged and summed up; with `residual` and `plain` only the last. With `moving` the first style adds a
+    map of its own to the constant, which lets shapes vary long before the styles of the layers have learnt to.
     """
 
     taps: Tensor
 
     def __init__(
-        self, size: int, channels: int, latent: int, widths: Channels, structure: Structure, *, adain: bool = False
+        self,
+        size: int,
+        channels: int,
+        latent: int,
+        widths: Channels,
+        structure: Structure,
+        *,
+        adain: bool = False,
+        moving: bool = False,
     ) -> None:
         super().__init__()
         self.structure = structure
@@ -194,6 +203,7 @@ class Synthesis(nn.Module):
         make = AdaINConv if adain else StyledConv
         inner = widths(places[0])
         self.constant = nn.Parameter(torch.randn(1, inner, places[0], places[0]))
+        self.move = EqualisedLinear(latent, inner * places[0] ** 2, bias=False) if moving else None
         layers: list[nn.Module] = [AdaINConv(None, inner, latent)] if adain else []
         layers.append(make(inner, inner, latent))
         self.depths = [len(layers)] + [2] * (len(places) - 1)
@@ -219,6 +229,8 @@ class Synthesis(nn.Module):
         each = [w] * self.styles if w.ndim == 2 else w.unbind(1)
         noises = self._cut(noise)
         x = self.constant.expand(len(w), -1, -1, -1)
+        if self.move is not None:
+            x = x + self.move(each[0]).view_as(x)
         picture: Tensor | None = None
         index = 0
         for level, depth in enumerate(self.depths):
@@ -246,7 +258,11 @@ class Synthesis(nn.Module):
     def affine(self) -> list[Tensor]:
         """The weights (outputs, latent) of the layer that reads each style, in order."""
         readers = (*self.layers, self.pictures[-1])
-        return [reader.affine.weight for reader in readers if isinstance(reader, (StyledConv, AdaINConv, StyledRGB))]
+        styled = (StyledConv, AdaINConv, StyledRGB)
+        weights = [reader.affine.weight for reader in readers if isinstance(reader, styled)]
+        if self.move is not None:
+            weights[0] = torch.cat([weights[0], self.move.weight])
+        return weights
 
 
 class Discriminator(nn.Module):
