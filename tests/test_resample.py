@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import conv2d, interpolate, leaky_relu
 
-from ganzoo.nn import resample
 from ganzoo.nn.resample import (
     Padding,
     bias_act,
@@ -169,11 +168,9 @@ def test_pictures_smaller_than_the_filter_are_refused() -> None:
 
 @pytest.mark.parametrize(("size", "height", "width"), [(1, 6, 9), (3, 6, 9), (3, 5, 5), (5, 7, 4)])
 @pytest.mark.parametrize("taps", [kernel().double(), kernel((1, 2, 1)).double()], ids=["4", "3"])
-@pytest.mark.parametrize("thin", [resample.THIN, 0], ids=["as one", "apart"])
 def test_convolutions_that_resample_equal_their_two_steps_in_the_standard_order(
-    size: int, height: int, width: int, taps: Tensor, thin: int, monkeypatch: pytest.MonkeyPatch
+    size: int, height: int, width: int, taps: Tensor
 ) -> None:
-    monkeypatch.setattr(resample, "THIN", thin)
     x, weight, bias = draw(2, 3, height, width), draw(4, 3, size, size, seed=1), draw(4, seed=2)
     apart = torch.zeros(2, 3, 2 * height - 1, 2 * width - 1, dtype=torch.float64)
     apart[:, :, ::2, ::2] = x
@@ -192,9 +189,7 @@ def test_convolutions_that_resample_equal_their_two_steps_in_the_standard_order(
     torch.testing.assert_close(reducing_conv2d(x, weight, taps, bias), reduced, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("thin", [resample.THIN, 0], ids=["as one", "apart"])
-def test_convolutions_that_resample_differentiate_twice(thin: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resample, "THIN", thin)
+def test_convolutions_that_resample_differentiate_twice() -> None:
     x, weight = draw(1, 2, 4, 4).requires_grad_(), draw(2, 2, 3, 3, seed=1).requires_grad_()
     taps = kernel().double()
     assert gradgradcheck(lambda x, weight: enlarging_conv2d(x, weight, taps), (x, weight))

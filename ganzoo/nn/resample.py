@@ -18,8 +18,6 @@ from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad
 Activation = Literal["linear", "leaky-relu"]
 SLOPE = 0.2
 """Of the leaky ReLU for negative values."""
-THIN = 32
-"""Channels up to which a CPU does a filter and a convolution as one (1.4 to 2 times as fast; with 64 half as fast)."""
 Padding = tuple[int, int, int, int]
 """Left, right, top, bottom, in pixels; negative ones crop."""
 
@@ -120,14 +118,11 @@ def blur(x: Tensor, kernel: Tensor, padding: Padding | None = None, gain: float 
 def enlarging_conv2d(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
     """(N, I, H, W) and weights (O, I, k, k), k odd, to (N, O, 2H, 2W): a transposed convolution with stride 2, then the
     low-pass filter `kernel`."""
-    size, taps = weight.shape[2], len(kernel)
+    size = weight.shape[2]
     if size == 1:  # the two commute, and before enlarging there is a quarter to do
         return upsample(conv2d(x, weight), kernel)
-    before = (taps + 2 - size) // 2
-    after = taps + 1 - size - before
-    if before == after and _thin(x, weight):
-        filtered = _filtered(weight, kernel.flip(0), gain=4).transpose(0, 1)
-        return conv_transpose2d(x, filtered, stride=2, padding=taps - 1 - before)
+    before = (len(kernel) + 2 - size) // 2
+    after = len(kernel) + 1 - size - before
     x = conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     return blur(x, kernel, (before, after, before, after), gain=4)
 
@@ -135,28 +130,12 @@ def enlarging_conv2d(x: Tensor, weight: Tensor, kernel: Tensor) -> Tensor:
 def reducing_conv2d(x: Tensor, weight: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """(N, I, H, W) and weights (O, I, k, k), k odd, to (N, O, H // 2, W // 2): the low-pass filter `kernel`, then a
     convolution with stride 2, and bias (O,)."""
-    size, taps = weight.shape[2], len(kernel)
+    size = weight.shape[2]
     if size == 1:  # likewise
         return conv2d(downsample(x, kernel), weight, bias)
-    before = (taps + size - 2) // 2
-    after = taps + size - 3 - before
-    if before == after and _thin(x, weight):
-        return conv2d(x, _filtered(weight, kernel), bias, stride=2, padding=before)
+    before = (len(kernel) + size - 2) // 2
+    after = len(kernel) + size - 3 - before
     return conv2d(blur(x, kernel, (before, after, before, after)), weight, bias, stride=2)
-
-
-def _thin(x: Tensor, weight: Tensor) -> bool:
-    """Whether maps have so few channels that a pass over them costs more than a larger kernel: on a CPU."""
-    return x.device.type == "cpu" and max(weight.shape[:2]) <= THIN
-
-
-def _filtered(weight: Tensor, kernel: Tensor, gain: float = 1.0) -> Tensor:
-    """The weights (O, I, k + taps - 1, ...) of one convolution that is the filter `kernel` and that of `weight`."""
-    with torch.autocast(weight.device.type, enabled=False):
-        outputs, inputs, size, _ = weight.shape
-        both = torch.outer(kernel, kernel).to(weight) * gain
-        spread = conv_transpose2d(weight.reshape(outputs * inputs, 1, size, size), both[None, None])
-        return spread.view(outputs, inputs, *spread.shape[2:])
 
 
 def activation_gain(activation: Activation) -> float:
