@@ -191,6 +191,16 @@ def test_with_output_skips_every_resolution_adds_to_the_picture() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_without_noise_the_latent_alone_decides(variant: str) -> None:
+    model = make(variant=variant, noise=False)
+    assert not [name for name, _ in model.named_parameters() if "strength" in name]
+    inputs, others = inputs_of(model), model.inputs(SampleRequest(count=4, noise=Noise(1, count=4)))
+    assert set(inputs) == {"z"}
+    assert torch.equal(model.generate({**others, "z": inputs["z"]}), model.generate(inputs))
+    assert all(torch.isfinite(loss) for loss in model.path_loss(batch_of(model)).values())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_noise_has_no_strength_at_first_and_then_moves_the_picture_layer_by_layer(variant: str) -> None:
     model = make(variant=variant)
     inputs = inputs_of(model)

@@ -38,6 +38,7 @@ class Config(AdversarialSettings):
         "constant",
         help="where the synthesis begins: a learned constant, or one to which the first style adds (shapes sooner)",
     )
+    noise: bool = setting(True, help="noise in every layer, with a learned strength (off: the latent alone decides)")
     generator: Literal["auto", "plain", "skip", "residual"] = setting(
         "auto", help="how its resolutions are joined (auto: skip, and plain in stylegan1)"
     )

@@ -81,6 +81,7 @@ class StyleGAN(AdversarialModel):
             config.structures[0],
             adain=config.variant == "stylegan1",
             moving=config.start == "latent",
+            noisy=config.noise,
         )
         self.discriminator = self._make_discriminator(config.group, 1)
         self.path_length = RunningMean((), PATH_DECAY)
@@ -157,10 +158,11 @@ class StyleGAN(AdversarialModel):
     # --- use --------------------------------------------------------------------------------------------------------
 
     def inputs(self, request: SampleRequest) -> dict[str, Any]:
-        """`z` (count, latent), `noise` (count, noises), `label` (count,) where it is conditional, and with truncation
-        `psi` (count,)."""
+        """`z` (count, latent), `noise` (count, noises) where layers take some, `label` (count,) where it is
+        conditional, and with truncation `psi` (count,)."""
         made = super().inputs(replace(request, truncation=None))
-        made["noise"] = request.noise.randn(self.synthesis.noises, stream="noise")
+        if self.config.noise:
+            made["noise"] = request.noise.randn(self.synthesis.noises, stream="noise")
         if request.truncation is not None:
             made["psi"] = torch.full((request.count,), request.truncation, device=made["z"].device)
         return made
