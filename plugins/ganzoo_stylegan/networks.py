@@ -267,7 +267,7 @@ class Synthesis(nn.Module):
         """The weights (outputs, latent) of the layer that reads each style, in order."""
         readers = (*self.layers, self.pictures[-1])
         styled = (StyledConv, AdaINConv, StyledRGB)
-        weights = [reader.affine.weight for reader in readers if isinstance(reader, styled)]
+        weights: list[Tensor] = [reader.affine.weight for reader in readers if isinstance(reader, styled)]
         if self.move is not None:
             weights[0] = torch.cat([weights[0], self.move.weight])
         return weights
