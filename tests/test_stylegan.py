@@ -306,6 +306,14 @@ def test_each_style_is_read_through_the_weight_that_affine_gives_and_no_other(va
             assert torch.allclose(model.generate({"w": other}), before, atol=1e-4) is not seen, (style, seen)
 
 
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_pictures_go_through_tanh_where_that_is_asked_for(structure: str) -> None:
+    bounded, linear = (make(generator=structure, output=output) for output in ("tanh", "linear"))
+    linear.load_state_dict(bounded.state_dict())
+    w = 3 * bounded.intermediate(inputs_of(bounded))
+    torch.testing.assert_close(bounded.synthesis(w), linear.synthesis(w).tanh())
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_start_at_the_latent_adds_a_map_of_the_first_style_to_the_constant(variant: str) -> None:
     model, plain = (make(variant=variant, start=start) for start in ("latent", "constant"))

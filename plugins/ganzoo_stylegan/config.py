@@ -39,6 +39,10 @@ class Config(AdversarialSettings):
         help="where the synthesis begins: a learned constant, or one to which the first style adds (shapes sooner)",
     )
     noise: bool = setting(True, help="noise in every layer, with a learned strength (off: the latent alone decides)")
+    output: Literal["linear", "tanh"] = setting(
+        "linear",
+        help="how pictures come out: as they are, or through tanh (for drawings, whose grounds are pure white)",
+    )
     generator: Literal["auto", "plain", "skip", "residual"] = setting(
         "auto", help="how its resolutions are joined (auto: skip, and plain in stylegan1)"
     )

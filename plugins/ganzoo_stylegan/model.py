@@ -82,6 +82,7 @@ class StyleGAN(AdversarialModel):
             adain=config.variant == "stylegan1",
             moving=config.start == "latent",
             noisy=config.noise,
+            bounded=config.output == "tanh",
         )
         self.discriminator = self._make_discriminator(config.group, 1)
         self.path_length = RunningMean((), PATH_DECAY)

@@ -187,7 +187,7 @@ class Synthesis(nn.Module):
     the picture that is made of a resolution takes the style that comes after. `structure`: with `skip` every resolution
     makes one, enlarged and summed up; with `residual` and `plain` only the last. With `moving` the first style adds a
     map of its own to the constant, which lets shapes vary long before the styles of the layers have learnt to. No layer
-    takes noise without `noisy`.
+    takes noise without `noisy`. With `bounded` the picture goes through tanh.
     """
 
     taps: Tensor
@@ -203,9 +203,10 @@ class Synthesis(nn.Module):
         adain: bool = False,
         moving: bool = False,
         noisy: bool = True,
+        bounded: bool = False,
     ) -> None:
         super().__init__()
-        self.structure = structure
+        self.structure, self.bounded = structure, bounded
         places = resolutions(size)
         make = AdaINConv if adain else StyledConv
         inner = widths(places[0])
@@ -254,7 +255,7 @@ class Synthesis(nn.Module):
                 picture = made if picture is None else upsample(picture, self.taps) + made
         if picture is None:
             picture = _exact(self.pictures[-1](x, each[-1]))
-        return picture
+        return picture.tanh() if self.bounded else picture
 
     def _cut(self, noise: Tensor | None) -> Sequence[Tensor | None]:
         """(N, noises) as (N, 1, H, W) for each layer."""
