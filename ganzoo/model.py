@@ -120,9 +120,9 @@ class Batch:
 class SampleRequest:
     """What somebody wants generated: how many, from which noise, and what they gave.
 
-    `given` holds the task's inputs that a person chose, each of `count` rows: `label` int64, `text` strings, a picture
-    field float in [-1, 1]. `truncation` is psi: noise further than psi from 0 is drawn again (Brock et al., 2019,
-    section 3.1); None leaves it alone.
+    `given` holds the task's inputs that a person chose, each of `count` rows: `label` int64, `text` a list of strings,
+    a picture field float in [-1, 1]. `truncation` is psi: noise further than psi from 0 is drawn again (Brock et al.,
+    2019, section 3.1); None leaves it alone.
     """
 
     count: int
@@ -193,6 +193,22 @@ class Model(nn.Module):
         from ganzoo.latents.directions import affine_layers
 
         return affine_layers(self)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of a caption that a model which takes captions has never read; a person is told of them."""
+        return []
+
+    def unread(self, text: str) -> str:
+        """The end of a caption that is too long for the model, which does not read it; empty: it reads all."""
+        return ""
+
+    def sentences(self, texts: Sequence[str]) -> Tensor | None:
+        """What n captions mean to the generator, (n, d).
+
+        Put into the inputs as `sentence`, it takes the place of `text` in `generate`, so that one can go from one
+        caption to another. None where captions enter in another way.
+        """
+        return None
 
     def optimizer(self, network: str) -> Adam:
         """How that network learns; the settings' Adam for all by default."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from ganzoo.cards import Architecture, Task
 from ganzoo.config import facts
@@ -44,21 +45,29 @@ Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data
 
 ```
 pip install {run.plugin}
-{chr(10).join(_uses(task))}
+{chr(10).join(_uses(task, run.data.examples))}
 ```
 
 The code of the architecture is under {card.licence}; the data are under their own licence (`ganzoo data list`).
 """
 
 
-def _uses(task: Task) -> list[str]:
-    """The commands that use it."""
+def _uses(task: Task, captions: Sequence[str]) -> list[str]:
+    """The commands that use it; `captions` are some of the data's."""
     command = "ganzoo generate PATH_OF_THIS_FOLDER"
+    if "text" in task.given.values():
+        return [f'{command} --text "{simple(captions)}" -n 8', f"{command} --texts captions.txt --out pictures/"]
     if not task.directions:
         return [f"{command} -n 64"]
     one = f"{command} --input photo.png"
     others = [f"{one} --direction {way.name}" for way in task.directions[1:]]
     return [one, *others, f"{command} --input photos/ --out answers/"]
+
+
+def simple(captions: Sequence[str]) -> str:
+    """The shortest of the captions that can be typed in quotes as it is, for an example; an ellipsis without one."""
+    plain = [caption for caption in captions if caption and all(c.isalnum() or c in " ,.-" for c in caption)]
+    return min(plain, key=len, default="...")
 
 
 def _measured(scores: Scores) -> str:

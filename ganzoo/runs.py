@@ -196,8 +196,7 @@ def open_run(folder: Path, registry: Registry) -> Run:
             raise ValueError(f"its format is {document['format']!r}, expected {FORMAT!r}")
         data = dict(document["data"])
         source = data.pop("source")
-        fields = tuple(Field(**{**field, "classes": tuple(field["classes"])}) for field in data.pop("fields"))
-        spec = DataSpec(**data, fields=fields)
+        spec = DataSpec(**data | {"fields": tuple(map(_field, data["fields"]))})
         plugin, name = document["plugin"], document["architecture"]
         raw, recipe = document["settings"], document["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -219,6 +218,12 @@ def open_run(folder: Path, registry: Registry) -> Run:
         plugin=plugin["distribution"],
         plugin_version=plugin["version"],
     )
+
+
+def _field(document: Mapping[str, Any]) -> Field:
+    """The field whose `asdict` this is; lists stand for its tuples."""
+    tuples = {name: tuple(document.get(name, ())) for name in ("classes", "examples")}
+    return Field(**{**document, **tuples})
 
 
 def build_model(card: Architecture, settings: Settings, data: DataSpec) -> Model:

@@ -24,6 +24,7 @@ def blocks(
     *,
     seed: int = 0,
     label: Sequence[int] | None = None,
+    text: str | Sequence[str] | None = None,
     truncation: float | None = None,
     first: int = 0,
     plain: bool = False,
@@ -31,19 +32,18 @@ def blocks(
     """Yield (pictures (n, C, H, W) float32 on the CPU, the inputs that they came from), n at most `BLOCK`.
 
     `label`: the class of each of the `count` pictures; a conditional model without them runs through its classes in
-    turn. `truncation`: psi (see `ganzoo.model.SampleRequest`). `first`, a multiple of `BLOCK`: the pictures before it
+    turn. `text`: the caption of each, or one for all; without, the captions that the model remembers, in turn.
+    `truncation`: psi (see `ganzoo.model.SampleRequest`). `first`, a multiple of `BLOCK`: the pictures before it
     are left out. `plain`: z from N(0, 1), whatever prior the model has.
+
+    Raises:
+        UserError: when the model takes captions, none is given and it remembers none.
     """
     device = next(model.parameters()).device
     for start in range(first, count, BLOCK):
         size = min(BLOCK, count - start)
         noise = Noise(seed, "generate", start // BLOCK, count=BLOCK, device=device)
-        given: dict[str, Any] = {}
-        if label is not None:
-            chosen = list(label[start : start + size])
-            given["label"] = torch.tensor(chosen + chosen[-1:] * (BLOCK - size), device=device)
-        elif "label" in model.takes:
-            given["label"] = (torch.arange(BLOCK, device=device) + start) % len(model.data.classes)
+        given = given_to(model, range(start, start + BLOCK), label=label, text=text)
         request = SampleRequest(count=BLOCK, noise=noise, given=given, truncation=truncation)
         inputs = model.inputs(request)
         if plain:
@@ -51,6 +51,43 @@ def blocks(
         inputs = {name: values[:size] for name, values in inputs.items()}
         with torch.inference_mode():
             yield model.generate(inputs).float().cpu(), inputs
+
+
+def given_to(
+    model: Model,
+    numbers: Sequence[int],
+    *,
+    label: Sequence[int] | None = None,
+    text: str | Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """What a model is given for pictures of these numbers, counted from 0: `SampleRequest.given`, a row for each.
+
+    `label` and `text` have one for each number from 0 on (for the numbers beyond, the last), `text` may be one for all.
+    Without them, a model that takes labels has its classes in turn, and one that takes captions those that it
+    remembers.
+
+    Raises:
+        UserError: when the model takes captions, none is given and it remembers none.
+    """
+    given: dict[str, Any] = {}
+    if label is not None or "label" in model.takes:
+        turns = [number % max(1, len(model.data.classes)) for number in numbers]
+        chosen = turns if label is None else [label[min(number, len(label) - 1)] for number in numbers]
+        given["label"] = torch.tensor(chosen, device=next(model.parameters()).device)
+    if text is not None or "text" in model.takes:
+        given["text"] = _texts(model, numbers, text)
+    return given
+
+
+def _texts(model: Model, numbers: Sequence[int], text: str | Sequence[str] | None) -> list[str]:
+    if isinstance(text, str):
+        return [text] * len(numbers)
+    if text is not None:
+        return [text[min(number, len(text) - 1)] for number in numbers]
+    known = model.data.examples
+    if not known:
+        raise UserError(f"{type(model).__name__} draws what a caption says and remembers none; give it some text")
+    return [known[number % len(known)] for number in numbers]
 
 
 def answers(model: Model, field: str, pictures: Tensor, *, seed: int = 0, first: int = 0) -> Tensor:
@@ -101,7 +138,9 @@ def sample(
     *,
     seed: int = 0,
     label: Sequence[int] | None = None,
+    text: str | Sequence[str] | None = None,
     truncation: float | None = None,
 ) -> Tensor:
     """All of `blocks` in one tensor, (count, C, H, W) in [-1, 1]."""
-    return torch.cat([block for block, _ in blocks(model, count, seed=seed, label=label, truncation=truncation)])
+    made = blocks(model, count, seed=seed, label=label, text=text, truncation=truncation)
+    return torch.cat([block for block, _ in made])

@@ -50,6 +50,7 @@ def ganzoo_tasks() -> list[Task]:
             inputs=("z", "text"),
             output="image",
             given={"text": "text"},
+            show="ganzoo.pictures:save_captioned",
             pipeline="text-to-image",
             metrics=(*SETS, *LATENT),
         ),

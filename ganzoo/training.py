@@ -13,6 +13,7 @@ from ganzoo import recipes
 from ganzoo.cards import Architecture, Task, resolve
 from ganzoo.config import RUNTIME, Layer, Settings, build
 from ganzoo.data.base import Data, DataRequest, Progress
+from ganzoo.data.captions import remembering
 from ganzoo.errors import NothingThere, UserError, did_you_mean
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, build_model, new_folder, open_run
@@ -189,6 +190,13 @@ def open_held_out(registry: Registry, job: Job, progress: Progress | None = None
         return None
 
 
+def open_examples(registry: Registry, job: Job, progress: Progress | None = None) -> Data | None:
+    """What sample grids are made from: of a task whose models are given pictures or captions, what its data hold out;
+    None where that is nothing, and for other tasks."""
+    given = bool(job.task.directions) or "text" in job.task.given.values()
+    return open_held_out(registry, job, progress) if given else None
+
+
 def _best(card: Architecture, native: int) -> int:
     """The largest size that the architecture can do and that is not above the set's own (64 where pictures differ)."""
     limit = native or 64
@@ -215,8 +223,12 @@ def check_buildable(job: Job, data: Data) -> None:
         build_model(job.card, replace(job.settings, size=data.spec.size), data.spec)
 
 
-def make_run(registry: Registry, job: Job, data: Data, folder: Path | None, root: Path) -> Run:
+def make_run(
+    registry: Registry, job: Job, data: Data, folder: Path | None, root: Path, examples: Data | None = None
+) -> Run:
     """Make the run's folder and write its config.json.
+
+    `examples`: rows that were held out, of whose captions the run remembers some; by default those of the data.
 
     Raises:
         UserError: when the folder holds a run already.
@@ -234,7 +246,7 @@ def make_run(registry: Registry, job: Job, data: Data, folder: Path | None, root
         architecture=job.card.name,
         recipe=job.recipe,
         settings=replace(job.settings, size=data.spec.size),
-        data=data.spec,
+        data=remembering(data.spec, data if examples is None else examples),
         data_source=job.source if not is_path(registry, job.source) else str(Path(job.source).resolve()),
         plugin=plugin.distribution,
         plugin_version=plugin.version,
@@ -289,7 +301,7 @@ def make_trainer(
 ) -> Trainer:
     """Networks with fresh weights (a pure function of the seed) under a trainer, which calls `evaluator` on the way.
 
-    `examples`: pictures that were held out, for the sample grids of a model that takes pictures in.
+    `examples`: rows that were held out, for the sample grids of a model that is given pictures or captions.
 
     Raises:
         UserError: when the architecture cannot be built for these data, or they are not those that the run began with.

@@ -27,7 +27,7 @@ BLOCK = 64
 """Most pictures in a block. Sets are read in blocks that begin at multiples of it."""
 
 Array = NDArray[Any]
-Reads = Literal["pictures", "truth", "back", "features", "logits"]
+Reads = Literal["pictures", "truth", "back", "text", "features", "logits"]
 C = TypeVar("C", bound="Collector")
 T = TypeVar("T")
 
@@ -36,8 +36,9 @@ T = TypeVar("T")
 class Block:
     """Pictures `start`, `start + 1`, ... of a set, and what a network saw in them.
 
-    `pictures` uint8 (n, C, H, W); `label` int64 (n,), the class that was asked for or is true; `truth` uint8 like
-    `pictures`, what they should have been (paired tasks and reconstructions); `source` uint8 (n, C, h, w), what they
+    `pictures` uint8 (n, C, H, W); `label` int64 (n,), the class that was asked for or is true; `text`, n captions, what
+    was asked for in words or is true; `truth` uint8 like `pictures`, what they should have been (paired tasks and
+    reconstructions); `source` uint8 (n, C, h, w), what they
     were made of, and `back` uint8 like `source`, what a model makes of `pictures` on the way back; `features` float32
     (n, d) and `logits` float32 (n, k) of the feature network.
     """
@@ -45,6 +46,7 @@ class Block:
     start: int
     pictures: Tensor
     label: Tensor | None = None
+    text: tuple[str, ...] | None = None
     truth: Tensor | None = None
     source: Tensor | None = None
     back: Tensor | None = None
@@ -64,6 +66,7 @@ class Block:
             start=self.start + first,
             pictures=self.pictures[first:last],
             label=cut(self.label),
+            text=None if self.text is None else self.text[first:last],
             truth=cut(self.truth),
             source=cut(self.source),
             back=cut(self.back),

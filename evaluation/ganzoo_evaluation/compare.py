@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 
-from ganzoo.cards import Task
+from ganzoo.cards import Architecture, Task
 from ganzoo.cli.progress import loading
 from ganzoo.engine.noise import Noise
 from ganzoo.errors import UserError, did_you_mean
 from ganzoo.model import SampleRequest
 from ganzoo.pictures import to_bytes
 from ganzoo.runs import CONFIG, EVALUATIONS, METRICS, list_runs
+from ganzoo.sampling import given_to
 from ganzoo_evaluation.alike import spread_over_seeds, trained_alike
 from ganzoo_evaluation.facts import (
     FACTS,
@@ -36,7 +37,7 @@ from ganzoo_evaluation.results import Curve, Panel, Report, Series
 from ganzoo_evaluation.run_subjects import PLAIN
 from ganzoo_evaluation.session import Session
 from ganzoo_evaluation.significance import p_text
-from ganzoo_evaluation.targets import RunTarget, open_target
+from ganzoo_evaluation.targets import RunTarget, open_target, reads_captions
 
 WALKS, WALK_STEPS = 4, 8
 """Lines through the latent space in the report, and pictures on each."""
@@ -58,6 +59,7 @@ def compare_with(session: Session, other: str, seeds: int, root: Path, command: 
         )
     check_task(target.job.task, other)
     if other in registry.architectures:
+        _check_given(target, registry.architectures[other])
         session.evaluation()  # a mistake in the metrics is said before a training begins
         target_other = trained_alike(session, target, registry.architectures[other], root)
         spread = spread_over_seeds(session, target, registry.architectures[other], seeds, root)
@@ -79,6 +81,15 @@ def compare_with(session: Session, other: str, seeds: int, root: Path, command: 
     with loading() as progress:
         session.progress = progress
         return _report(session, command, started, spread)
+
+
+def _check_given(target: RunTarget, card: Architecture) -> None:
+    """Raise where a yardstick would have to be given captions, for which it has no place."""
+    if card.yardstick and reads_captions(target):
+        raise UserError(
+            f"--compare {card.name}: {target.run.name} reads captions and {card.name} does not; compare two runs that "
+            f"do: ganzoo eval {target.run.folder} OTHER-RUN"
+        )
 
 
 def check_task(task: Task, other: str) -> None:
@@ -128,17 +139,14 @@ def _walk(side: Side) -> Panel:
     """Straight lines through the latent space, from one random latent to another."""
     device = next(side.model.parameters()).device
     noise = Noise(0, "walk", count=2 * WALKS, device=device)
-    given: dict[str, Any] = {}
-    if "label" in side.model.takes:
-        one = torch.arange(WALKS, device=device) % len(side.model.data.classes)
-        given["label"] = torch.cat([one, one])
+    given = given_to(side.model, [*range(WALKS), *range(WALKS)])
     inputs = side.model.inputs(SampleRequest(count=2 * WALKS, noise=noise, given=given))
     z = inputs["z"]
     rows = []
     for start, end in zip(range(WALKS), range(WALKS, 2 * WALKS), strict=True):
         t = torch.linspace(0, 1, WALK_STEPS, device=device).view(-1, *[1] * (z.dim() - 1))
         between = z[start] * (1 - t) + z[end] * t
-        chosen = {name: values[start : start + 1].expand(WALK_STEPS) for name, values in inputs.items() if name != "z"}
+        chosen = {name: _again(values[start : start + 1]) for name, values in inputs.items() if name != "z"}
         with torch.inference_mode():
             rows.append(to_bytes(side.model.generate({**chosen, "z": between})))
     return rows_panel(
@@ -146,6 +154,11 @@ def _walk(side: Side) -> Panel:
         "each row goes in equal steps along a straight line from one random latent to another",
         rows,
     )
+
+
+def _again(values: Any) -> Any:
+    """One row of an input, for every step of a walk."""
+    return values * WALK_STEPS if isinstance(values, list) else values.expand(WALK_STEPS)
 
 
 def _curves(sides: Sequence[Side]) -> list[Curve]:

@@ -63,7 +63,8 @@ def control_sets(train: DataPictures, held_out: DataPictures | None, count: int,
     """The control sets for evaluations of `count` pictures; the one of held-out pictures only where there are any."""
 
     def control(name: str, pictures: Pictures, key: str) -> Control:
-        return Control(name, pictures, key, EXPLANATIONS[name])
+        words: tuple[Reads, ...] = ("text",) if train.captioned and name != GAUSSIAN else ()
+        return Control(name, pictures, key, EXPLANATIONS[name], words)
 
     copies = _copies(train, count, seed)
     real = _floor(held_out, count, seed)

@@ -13,6 +13,7 @@ from ganzoo.engine.noise import Noise
 from ganzoo.engine.precision import cpu_name
 from ganzoo.model import Model, SampleRequest
 from ganzoo.modes import evaluating
+from ganzoo.sampling import given_to
 from ganzoo_evaluation.base import Comparison, NotApplicable, Value
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -45,7 +46,7 @@ def compute_latency(c: Comparison) -> Value:
     another number.
 
     Raises:
-        NotApplicable: when there is no model, or it needs more than a label or a picture to make a picture.
+        NotApplicable: when there is no model, or it needs more than a label, a caption or a picture to make a picture.
     """
     model = _model(c)
     times = _time(model, 1, c.seed)
@@ -61,7 +62,7 @@ def compute_throughput(c: Comparison) -> Value:
     """Pictures a second at the best of the batches 1 to 64.
 
     Raises:
-        NotApplicable: when there is no model, or it needs more than a label or a picture to make a picture.
+        NotApplicable: when there is no model, or it needs more than a label, a caption or a picture to make a picture.
     """
     model = _model(c)
     times = {batch: _time(model, batch, c.seed) for batch in BATCHES}
@@ -95,16 +96,17 @@ def _where(model: Model) -> dict[str, str | int | float]:
 def _time(model: Model, batch: int, seed: int) -> list[float]:
     """Seconds that each of several runs took to make `batch` pictures, the drawing of the latents not included.
 
-    A model that takes pictures in is given noise of the size of its training, as the first of the fields that it takes.
+    A model that takes pictures in is given noise of the size of its training, as the first of the fields that it takes;
+    one that reads captions those that it remembers, and the time that it reads is part of it.
     """
     fields = [model.data.field(name) for name in model.takes if model.data.has(name)]
     pictures = [field for field in fields if field.kind == "image"]
-    if others := set(model.takes) - {"label"} - {field.name for field in pictures}:
+    known = {"label", "text"} if model.data.examples else {"label"}
+    if others := set(model.takes) - known - {field.name for field in pictures}:
         raise NotApplicable(f"the model makes its pictures from {', '.join(sorted(others))}, which is not at hand")
     device = next(model.parameters()).device
-    labels = torch.arange(batch, device=device) % max(1, len(model.data.classes))
     noise = Noise(seed, "cost", count=batch, device=device)
-    given = {"label": labels} if "label" in model.takes else {}
+    given = given_to(model, range(batch))
     for field in pictures[:1]:
         given[field.name] = 2 * noise.rand(field.channels, field.size, field.size, stream="given") - 1
     inputs = model.inputs(SampleRequest(count=batch, noise=noise, given=given))

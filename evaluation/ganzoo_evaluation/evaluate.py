@@ -40,6 +40,7 @@ from ganzoo_evaluation.base import (
     Reads,
     Value,
 )
+from ganzoo_evaluation.captions import Captions
 from ganzoo_evaluation.controls import HELD_OUT, Control, control_sets, controls_of_way, sees
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
 from ganzoo_evaluation.measure import collectors_of, measure, reads
@@ -47,7 +48,7 @@ from ganzoo_evaluation.networks import open_network
 from ganzoo_evaluation.passport import Estimate, Passport, estimate, full_name, missing
 from ganzoo_evaluation.perceptual import lpips_weights
 from ganzoo_evaluation.results import Report, Row
-from ganzoo_evaluation.sets import content_hash
+from ganzoo_evaluation.sets import DataPictures, content_hash
 from ganzoo_evaluation.significance import verdict
 from ganzoo_evaluation.subjects import Reference, Subject
 from ganzoo_evaluation.ways import Way
@@ -71,9 +72,10 @@ class Evaluation:
         group: Group,
         progress: Progress | None = None,
         way: Way | None = None,
+        captions: Captions | None = None,
     ) -> None:
-        """`way`: what models are given, where they take pictures in."""
-        self.way = way
+        """`way`: what models are given, where they take pictures in; `captions`: where they read captions."""
+        self.way, self.captions = way, captions
         self.registry, self.reference, self.metrics, self.how = registry, reference, list(metrics), how
         self.count, self.group, self.progress = count, group, progress
         self.networks: dict[str, Network | None] = {
@@ -156,7 +158,8 @@ class Evaluation:
         reference, opened = self.reference, self.networks[network]
         if reference.train is None or not self._against_sets(network):
             return reference.measured()
-        real = self._kept(reference.train, network, reference.content, "all")
+        words: tuple[Reads, ...] = ("text",) if reference.train.captioned else ()
+        real = self._kept(reference.train, network, f"{reference.content}{_words(reference.train)}", "all", words)
         if opened is not None:
             key = cache.key_of(reference.content, opened, [Gaussian], what="root", seed=self.how.seed)
             root = cache.kept(
@@ -184,6 +187,7 @@ class Evaluation:
         """The control rows, from the cache where they are there."""
         held = self.reference.held_out
         content = f"{self.reference.content}/{content_hash(held) if held is not None and held.count else ''}"
+        content += "".join(_words(pictures) for pictures in (self.reference.train, held))
         if self.way is not None:
             content += f"/{self.way.content}"
         for control in self._controls():
@@ -203,11 +207,13 @@ class Evaluation:
             yield from control_sets(reference.train, reference.held_out, self.count, self.how.seed)
 
     def _row(self, subject: Subject, measured: dict[str, Measured]) -> Row:
+        shown = list(subject.pictures.blocks(0, min(SHOWN, subject.pictures.count)))
         row = Row(
             name=subject.name,
             kind=subject.kind,
             count=subject.pictures.count,
-            samples=first_pictures(subject.pictures, SHOWN),
+            samples=alike([picture for block in shown for picture in block.pictures]),
+            captions=tuple(text for block in shown for text in block.text or ()),
             facts=subject.facts,
             variant=subject.variant,
             measured=measured,
@@ -239,6 +245,8 @@ class Evaluation:
         try:
             if self.way is not None and set(reads(wanted.card)) & {"truth", "back"} - set(subject.beside):
                 raise NotApplicable("these pictures are no answers to what was given")
+            if "text" in set(reads(wanted.card)) - set(subject.beside):
+                raise NotApplicable("nobody knows the captions of these pictures")
             value: Value = resolve(wanted.card.compute)(comparison)
         except NotApplicable as reason:
             return missing(wanted.card, str(reason), self.passport(wanted.card, wanted.network, subject, {}))
@@ -252,6 +260,8 @@ class Evaluation:
         against = bool(card.needs)  # a fact of the model alone depends on no pictures
         if against and self.way is not None:
             protocol = {**protocol, **self.way.protocol}
+        if against and self.captions is not None:
+            protocol = {**protocol, **self.captions.protocol}
         return Passport(
             metric=card.name,
             version=card.version,
@@ -278,7 +288,7 @@ class Evaluation:
         report = Report(
             title=title,
             command=command,
-            reference=self.reference.sentence,
+            reference="; ".join([self.reference.sentence, *([self.captions.sentence] if self.captions else [])]),
             network=self._network_sentence(),
             columns=columns,
             rows=[*rows, *controls],
@@ -351,6 +361,11 @@ class Evaluation:
             for (networks, names), rows in flattered.items()
         ]
         return remarks
+
+
+def _words(pictures: DataPictures | None) -> str:
+    """What the captions of a set add to what its content is."""
+    return f"/{pictures.contents().captions}" if pictures is not None and pictures.captioned else ""
 
 
 def first_pictures(pictures: Pictures, count: int) -> NDArray[np.uint8]:

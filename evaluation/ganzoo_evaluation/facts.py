@@ -301,7 +301,7 @@ def projections(evaluation: Evaluation, sides: Sequence[Side]) -> list[Panel]:
     caption = ["held-out pictures"]
     for side in sides:
         takes = "label" in side.model.takes
-        if takes and labels is None:
+        if (takes and labels is None) or "text" in side.model.takes:  # each picture would need its own caption
             continue
         search = Search(space="z", steps=SEARCHED, seed=evaluation.how.seed)
         found = project(side.model, floats, search, label=labels if takes else None)

@@ -103,7 +103,8 @@ def reads(card: Metric) -> list[Reads]:
 
 def collectors_of(cards: Iterable[Metric], network: Network | None, beside: Collection[Reads] = ()) -> list[type[Any]]:
     """The collectors that these metrics need, each once and in a fixed order, as far as there is something for them to
-    read: features with a network, logits where it has some, and what stands `beside` the pictures (`truth`, `back`)."""
+    read: features with a network, logits where it has some, and what stands `beside` the pictures (`truth`, `back`,
+    `text`)."""
     there: set[Reads] = {"pictures", *beside}
     if network is not None:
         there |= {"features", "logits"} if network.classes else {"features"}

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.functional import interpolate
 
-from ganzoo.pictures import beside, grid
+from ganzoo.pictures import beside, captioned, grid, to_bytes
+from ganzoo.sampling import sample
 from ganzoo_evaluation.base import Pictures
+from ganzoo_evaluation.captions import different_ones
 from ganzoo_evaluation.evaluate import Evaluation, pictures_at
 from ganzoo_evaluation.features import Features
 from ganzoo_evaluation.given import Made, cubic, nearest
@@ -30,6 +32,10 @@ GROUPS = 8
 """Given pictures in a panel of answers."""
 MIDDLE = 192
 """Pixels of a side that are shown of larger pictures."""
+CAPTIONS = 4
+"""Captions that are drawn several times,"""
+SEEDS = 8
+"""this often; and captions that are drawn with the same noise."""
 JUDGES = ("lpips", "perceptual_squeeze", "perceptual", "ssim_y", "ssim", "l1")
 """Metrics that say which answers are good and which are bad."""
 
@@ -37,9 +43,14 @@ JUDGES = ("lpips", "perceptual_squeeze", "perceptual", "ssim_y", "ssim", "l1")
 def png_of(pictures: Bytes, columns: int) -> tuple[bytes, int]:
     """Pictures uint8 (n, H, W, C) in a grid: the PNG and its width in pixels."""
     sheet = grid(as_floats(torch.from_numpy(pictures).permute(0, 3, 1, 2)), columns)
+    return _png(sheet), int(sheet.shape[1])
+
+
+def _png(sheet: Bytes) -> bytes:
+    """A picture uint8 (H, W, C) as the content of a file."""
     stream = io.BytesIO()
     Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(stream, format="PNG")
-    return stream.getvalue(), int(sheet.shape[1])
+    return stream.getvalue()
 
 
 def panel(title: str, caption: str, pictures: Bytes, columns: int) -> Panel:
@@ -72,6 +83,34 @@ def neighbours_panel(evaluation: Evaluation, subject: Subject, row: Row) -> Pane
         np.concatenate(like_each_other(mine, theirs)),
         len(order),
     )
+
+
+def captions_panels(evaluation: Evaluation, subject: Subject) -> list[Panel]:
+    """What a model makes of a few captions with several seeds each, and of several captions with one seed: how much is
+    left to chance, and whether the words say the rest. None of a model that reads no captions, or of a variant."""
+    model, captions, how = subject.model, evaluation.captions, evaluation.how
+    if model is None or captions is None or "text" not in model.takes or subject.variant:
+        return []
+
+    def pictures(caption: str, count: int) -> list[Bytes]:
+        return list(to_bytes(sample(model, count, seed=how.seed, text=caption, truncation=how.truncation)))
+
+    few, several = (different_ones(captions.texts, wanted) for wanted in (CAPTIONS, SEEDS))
+    sheets = {
+        f"{subject.name}: the same caption, {SEEDS} times": (
+            "a row is one caption with the noise of eight pictures: what differs is left to chance. All rows have the "
+            "same noise",
+            captioned([pictures(caption, SEEDS) for caption in few], few, 1),
+        ),
+        f"{subject.name}: the same noise, {len(several)} captions": (
+            "every picture begins with the same noise: what differs is due to the words",
+            captioned([pictures(caption, 1) for caption in several], several, 4),
+        ),
+    }
+    return [
+        Panel(title=title, caption=caption, png=_png(sheet), width=int(sheet.shape[1]))
+        for title, (caption, sheet) in sheets.items()
+    ]
 
 
 def answers_panels(evaluation: Evaluation, way: Way, subjects: Sequence[Subject], rows: Sequence[Row]) -> list[Panel]:
@@ -138,9 +177,7 @@ def _groups_panel(title: str, caption: str, groups: Bytes) -> Panel:
         caption += f"; the middle {MIDDLE} x {MIDDLE} pixels"
     tensors = [as_floats(torch.from_numpy(part).permute(0, 3, 1, 2)) for part in groups.swapaxes(0, 1)]
     sheet = beside(tensors)
-    stream = io.BytesIO()
-    Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet).save(stream, format="PNG")
-    return Panel(title=title, caption=caption, png=stream.getvalue(), width=int(sheet.shape[1]))
+    return Panel(title=title, caption=caption, png=_png(sheet), width=int(sheet.shape[1]))
 
 
 def like_each_other(above: Bytes, below: Bytes) -> tuple[Bytes, Bytes]:

@@ -24,6 +24,7 @@ from torch import Tensor
 from ganzoo.engine.noise import Noise
 from ganzoo.model import Model, SampleRequest
 from ganzoo.modes import evaluating
+from ganzoo.sampling import given_to
 from ganzoo_evaluation.base import Comparison, NotApplicable, Value
 from ganzoo_evaluation.modes import full_precision
 from ganzoo_evaluation.perceptual import embedded_distance
@@ -57,16 +58,17 @@ def path_length(
     """Perceptual path length of a model with a latent `z`, over `count` random straight paths.
 
     `distance` takes two batches of pictures float (n, C, H, W) in [-1, 1] and gives (n,). What a model takes beside z
-    is the same at both ends; a conditional model runs through its classes in turn. The mean is over what lies between
+    is the same at both ends; a conditional model runs through its classes in turn, or through the captions that it
+    remembers. The mean is over what lies between
     the 1st and the 99th percentile; the error is that of a trimmed mean (Tukey and McLaughlin, 1963).
 
     Raises:
-        NotApplicable: when the model has no latent, or needs more than a label to make a picture.
+        NotApplicable: when the model has no latent, or needs more than a label or a caption to make a picture.
         ValueError: when `count` is below 2.
     """
     if count < 2:
         raise ValueError(f"{count} paths have no error; take 2 or more")
-    if others := set(model.takes) - {"label"}:
+    if others := set(model.takes) - ({"label", "text"} if model.data.examples else {"label"}):
         raise NotApplicable(f"the model makes its pictures from {', '.join(sorted(others))}, not from a latent alone")
     with torch.inference_mode(), full_precision(), evaluating(model):
         steps = torch.cat([_steps(model, start, seed, distance, epsilon) for start in range(0, count, BLOCK)])
@@ -76,9 +78,7 @@ def path_length(
 def _steps(model: Model, start: int, seed: int, distance: Callable[[Tensor, Tensor], Tensor], epsilon: float) -> Tensor:
     """Distances of one step on each of `BLOCK` paths, (BLOCK,)."""
     device = next(model.parameters()).device
-    given: dict[str, Any] = {}
-    if "label" in model.takes:
-        given["label"] = (torch.arange(BLOCK, device=device) + start) % len(model.data.classes)
+    given = given_to(model, range(start, start + BLOCK))
     drawn = [Noise(seed, "path-length", end, start, count=BLOCK, device=device) for end in ("from", "to")]
     near, far = (model.inputs(SampleRequest(count=BLOCK, noise=noise, given=given)) for noise in drawn)
     if "z" not in near:

@@ -25,6 +25,7 @@ from ganzoo_evaluation.targets import (
     folder_pictures,
     is_run,
     open_folder,
+    reads_captions,
 )
 
 MOST = 10_000
@@ -53,7 +54,8 @@ def open_real(
     size, enlarge = _size_of(targets)
     if name in registry.datasets:
         card = registry.datasets[name]
-        wanted = tuple(each for each in ("image", "label") if each in card.fields)
+        words = ("text",) if any(map(reads_captions, targets)) else ()
+        wanted = tuple(each for each in ("image", "label", *words) if each in card.fields)
         if "image" not in wanted:
             raise UserError(f"--real {source}: {name} has no single pictures, only {', '.join(card.fields)}")
         if size is not None and card.size and not enlarge:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import io
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ STYLE = Path(__file__).with_name("report.css")
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 SHEET = 520
 """Pixels across which the sheet of a row's samples is about as wide as."""
+CAPTIONED = 20
+"""Pictures of a row that are shown with their captions."""
+READABLE = 128
+"""Pixels that a caption takes from left to right, at least."""
 STRIP = 8
 """Pictures of a control that are shown beside its explanation."""
 
@@ -101,7 +106,9 @@ class _Page:
                 caption = f"{swatch(place)} <b>{escape(row.name)}</b>" + (
                     f" <span>{escape(facts)}</span>" if facts else ""
                 )
-                figures.append(_sheet(row.samples, f"The first samples of {row.name}", caption))
+                alt = f"The first samples of {row.name}"
+                draw = _sheet if not row.captions else partial(_captioned, captions=row.captions)
+                figures.append(draw(row.samples, alt, caption))
         return _section("Samples", f'<div class="pair">\n{"".join(figures)}</div>\n') if figures else ""
 
     def table(self) -> str:
@@ -425,6 +432,21 @@ def _sheet(pictures: NDArray[np.uint8], alt: str, caption: str) -> str:
     scale = max(1, round(SHEET / image.width))
     kind = "pixel" if scale > 1 else ""
     return f"<figure>{_picture(image, alt, image.width * scale, kind)}<figcaption>{caption}</figcaption></figure>\n"
+
+
+def _captioned(pictures: NDArray[np.uint8], alt: str, caption: str, *, captions: Sequence[str]) -> str:
+    """A sheet of the first pictures (n, H, W, C), each above the caption that it was made from."""
+    from ganzoo.pictures import captioned
+
+    count = min(CAPTIONED, len(captions))
+    tiles = [Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture) for picture in pictures[:count]]
+    for tile in tiles:
+        tile.thumbnail((SHEET // 2, SHEET // 2), Image.Resampling.LANCZOS)
+    members = [[np.atleast_3d(np.asarray(tile))] for tile in tiles]
+    columns = max(2, SHEET // max(READABLE, tiles[0].width))
+    sheet = captioned(members, captions[:count], columns)
+    image = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
+    return f"<figure>{_picture(image, alt, image.width)}<figcaption>{caption}</figcaption></figure>\n"
 
 
 def _contact(pictures: NDArray[np.uint8], columns: int, gap: int = 1, largest: int = 256) -> Image.Image:

@@ -35,7 +35,8 @@ GROUPS = {
 class Row:
     """One line of the table: a model (one line each for its final and best weights), a folder of pictures, a control.
 
-    `estimates` by the metric's card name; `samples` uint8 (n, H, W, C), the first pictures of the set; `facts` what a
+    `estimates` by the metric's card name; `samples` uint8 (n, H, W, C), the first pictures of the set; `captions`, what
+    they were to show, in words, where anybody said; `facts` what a
     person may want to know of it (`{"architecture": ..., "steps": ..., "pictures seen": ...}`); `explanation` what a
     control row is there for.
     """
@@ -45,6 +46,7 @@ class Row:
     count: int
     estimates: dict[str, Estimate] = field(default_factory=dict)
     samples: NDArray[np.uint8] | None = None
+    captions: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
     explanation: str = ""
     variant: bool = False

@@ -13,6 +13,7 @@ from ganzoo.model import Model
 from ganzoo.registry import Registry
 from ganzoo.runs import BEST, SUMMARY, Run, load_model, milestone, milestones
 from ganzoo_evaluation.base import Reads
+from ganzoo_evaluation.captions import Captions
 from ganzoo_evaluation.given import Answers, First, Made, Remembered
 from ganzoo_evaluation.sets import ModelPictures, all_labels, labels_like
 from ganzoo_evaluation.subjects import Reference, Subject
@@ -33,10 +34,11 @@ def subjects_of_run(
     truncation: float | None,
     device: torch.device,
     called: str = "",
+    captions: Captions | None = None,
 ) -> list[Subject]:
     """The final weights of a run, its best where these are others, those with which a phase ended, and where a model
     has a prior of its own also its final weights with z from N(0, 1). `called`: what the rows are to be named after, by
-    default the run."""
+    default the run. `captions`: what a model that reads captions is asked to draw."""
     run = target.run
     subjects = []
     labels = all_labels(reference.train) if reference.train is not None else None
@@ -46,10 +48,15 @@ def subjects_of_run(
         if "label" in model.takes:
             known = reference.train.classes if reference.train is not None else ()
             wanted = labels_like(labels, count, seed) if labels is not None and known == model.data.classes else None
+        reader = "text" in model.takes
+        texts = captions.texts if reader and captions is not None else None
         for plain in (False,) if model.prior_is_normal or weights != "final" else (False, True):
             name = _name(called or run.name, weights) + (f", {PLAIN}" if plain else "")
             facts = facts_of_run(registry, run, weights) | ({"prior": PLAIN} if plain else {})
-            pictures = ModelPictures(model, name, count, seed=seed, truncation=truncation, labels=wanted, plain=plain)
+            facts |= {"captions": captions.source} if texts is not None and captions is not None else {}
+            pictures = ModelPictures(
+                model, name, count, seed=seed, truncation=truncation, labels=wanted, texts=texts, plain=plain
+            )
             subjects.append(
                 Subject(
                     name=name,
@@ -58,6 +65,7 @@ def subjects_of_run(
                     model=model,
                     weights=weights,
                     facts=facts,
+                    beside=("text",) if reader else (),
                     variant=plain or weights != "final",
                 )
             )

@@ -15,19 +15,28 @@ from ganzoo.figures import listed
 from ganzoo.registry import Registry
 from ganzoo_evaluation.asking import How, Wanted, trained_through, wanted_metrics
 from ganzoo_evaluation.base import Pictures
+from ganzoo_evaluation.captions import Captions, captions_for
 from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
 from ganzoo_evaluation.measure import reads
 from ganzoo_evaluation.moments import Moments
 from ganzoo_evaluation.networks import AUTO, choose_network
-from ganzoo_evaluation.panels import answers_panels, neighbours_panel
+from ganzoo_evaluation.panels import answers_panels, captions_panels, neighbours_panel
 from ganzoo_evaluation.references import MOST, is_source, open_real, reference_of, usual_count
 from ganzoo_evaluation.results import Report
 from ganzoo_evaluation.run_subjects import answers_of_run, subjects_of_run
 from ganzoo_evaluation.statistics_files import open_statistics, write_statistics
 from ganzoo_evaluation.subjects import Reference, Subject
 from ganzoo_evaluation.suspicions import looks, of_folder, suspicions, unlike
-from ganzoo_evaluation.targets import FolderTarget, RunTarget, Target, folder_pictures, open_target, task_of
+from ganzoo_evaluation.targets import (
+    FolderTarget,
+    RunTarget,
+    Target,
+    folder_pictures,
+    open_target,
+    reads_captions,
+    task_of,
+)
 from ganzoo_evaluation.tradeoff import tradeoffs
 from ganzoo_evaluation.ways import Way, direction_of, open_ways
 
@@ -68,6 +77,15 @@ class Session:
         """What the models are given, where they take pictures in: as many pictures as are measured."""
         return self.ways[0].taken(self.count, self.how.seed) if self.ways else None
 
+    @cached_property
+    def captions(self) -> Captions | None:
+        """What the models are asked to draw, where they read captions: as many as pictures are measured."""
+        reader = next((target for target in self.runs if reads_captions(target)), None)
+        if reader is None:
+            return None
+        reference, run = self.reference, reader.run
+        return captions_for(reference.held_out, reference.train, run.name, run.data, self.count)
+
     def evaluation(self) -> Evaluation:
         """The evaluation, its networks open.
 
@@ -78,7 +96,17 @@ class Session:
         metrics = wanted_metrics(self.registry, task, how, self.reference.data_names)
         if self.way is not None:
             metrics = self._of_way(metrics, self.way)
-        made = Evaluation(self.registry, self.reference, metrics, how, self.count, self.group, self.progress, self.way)
+        made = Evaluation(
+            self.registry,
+            self.reference,
+            metrics,
+            how,
+            self.count,
+            self.group,
+            self.progress,
+            self.way,
+            self.captions,
+        )
         if self.reference.statistics is not None:
             self._check_statistics(made)
         return made
@@ -163,6 +191,7 @@ class Session:
             truncation=self.how.truncation,
             device=self.group.device,
             called=self._name_of(target),
+            captions=self.captions,
         )
 
     def _name_of(self, target: RunTarget) -> str:
@@ -189,6 +218,7 @@ class Session:
             subjects.append(subject)
             nearest = neighbours_panel(evaluation, subject, row) if self.way is None else None
             panels += [nearest] if nearest is not None else []
+            panels += captions_panels(evaluation, subject)
         names = listed([row.name for row in rows])
         report = evaluation.report(f"Evaluation of {names}", command, rows, started)
         if self.way is not None:

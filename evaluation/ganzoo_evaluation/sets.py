@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from ganzoo.data.base import Columns, Data, Progress
+from ganzoo.data.captions import one_of, text_field
 from ganzoo.data.sources import FileData
 from ganzoo.engine.noise import derive
 from ganzoo.model import Model
 from ganzoo.pictures import to_bytes
 from ganzoo.sampling import blocks as sampled
+from ganzoo.sampling import given_to
 from ganzoo_evaluation.base import BLOCK, Array, Block, Pictures
 
 SCOPE = 5000
@@ -27,16 +29,19 @@ SCOPE = 5000
 @dataclass(frozen=True)
 class Contents:
     """What one pass over a set of pictures tells of them without looking: `sha256` over pixels and labels (a name says
-    nothing, bytes say all), `marks`, a hash of each picture's pixels, and the `labels` int64 (n,), None without."""
+    nothing, bytes say all), `marks`, a hash of each picture's pixels, the `labels` int64 (n,), None without, and a hash
+    of the `captions`, empty without."""
 
     sha256: str
     marks: list[bytes]
     labels: Array | None
+    captions: str = ""
 
 
 def contents_of(pictures: Pictures, progress: Progress | None = None) -> Contents:
     """Read a set once, for its `Contents`."""
-    digest = hashlib.sha256()
+    digest, words = hashlib.sha256(), hashlib.sha256()
+    captioned = False
     marks: list[bytes] = []
     labels: list[Array] = []
     for block in pictures.blocks(0, pictures.count):
@@ -47,10 +52,13 @@ def contents_of(pictures: Pictures, progress: Progress | None = None) -> Content
         if block.label is not None:
             labels.append(block.label.numpy())
             digest.update(labels[-1].tobytes())
+        for caption in block.text or ():
+            words.update(f"{caption}\n".encode("utf-8", "replace"))
+            captioned = True
         if progress is not None:
             progress(f"hashing {pictures.name}", block.start + len(block), pictures.count)
     known = np.concatenate(labels) if labels and sum(map(len, labels)) == len(marks) else None
-    return Contents(digest.hexdigest(), marks, known)
+    return Contents(digest.hexdigest(), marks, known, words.hexdigest() if captioned else "")
 
 
 def as_floats(pictures: Tensor) -> Tensor:
@@ -94,19 +102,34 @@ class DataPictures:
         """Names of the classes, empty without labels."""
         return self.data.spec.classes
 
+    @property
+    def captioned(self) -> bool:
+        """Whether its pictures come with captions."""
+        return text_field(self.data.spec) is not None
+
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
         for first in range(start, min(stop, self.count), BLOCK):
-            columns = self._columns(self.rows[first : min(first + BLOCK, stop)].tolist())
+            rows = self.rows[first : min(first + BLOCK, stop)].tolist()
+            columns = self._columns(rows)
             label = columns.get("label")
             yield Block(
                 start=first,
                 pictures=torch.from_numpy(np.ascontiguousarray(columns[self._field])),
                 label=None if label is None else torch.from_numpy(np.asarray(label, dtype=np.int64)),
+                text=self._texts(columns, rows),
             )
 
+    def _texts(self, columns: Mapping[str, Any], rows: Sequence[int]) -> tuple[str, ...] | None:
+        """A caption for each picture, always the same one where it has several."""
+        field = text_field(self.data.spec)
+        if field is None:
+            return None
+        return tuple(one_of(row, texts) for row, texts in zip(rows, columns[field.name], strict=True))
+
     def _columns(self, rows: list[int]) -> Mapping[str, Any]:
-        """Pictures, and labels where there are any; no other field is read where that can be told apart."""
-        if isinstance(self.data, Columns) and not self.data.spec.has("label"):
+        """Pictures, and labels and captions where there are any; no other picture is read where that can be told
+        apart."""
+        if isinstance(self.data, Columns) and not self.data.spec.has("label") and not self.captioned:
             return {self._field: self.data.column(self._field, rows)}
         return self.data.read(rows)
 
@@ -117,6 +140,10 @@ class FilePictures(DataPictures):
     def __init__(self, data: FileData, name: str, rows: Sequence[int] | None = None) -> None:
         super().__init__(data, name, rows)
         self._files = data
+
+    @property
+    def captioned(self) -> bool:
+        return False
 
     def at(self, places: Sequence[int], name: str = "") -> FilePictures:
         return FilePictures(self._files, name or self.name, [int(self.rows[place]) for place in places])
@@ -135,8 +162,9 @@ class FilePictures(DataPictures):
 class ModelPictures:
     """What a model makes from seed and index: the same whatever else is asked for.
 
-    A conditional model is asked for `labels`, one a picture, or for its classes in turn. Pictures are rounded to bytes,
-    half up, as they would be in a file.
+    A conditional model is asked for `labels`, one a picture, or for its classes in turn; one that reads captions for
+    `texts`, one a picture, or for those that it remembers, in turn. Pictures are rounded to bytes, half up, as they
+    would be in a file.
     """
 
     def __init__(
@@ -148,12 +176,16 @@ class ModelPictures:
         seed: int = 0,
         truncation: float | None = None,
         labels: Sequence[int] | None = None,
+        texts: Sequence[str] | None = None,
         plain: bool = False,
     ) -> None:
         """`plain`: z from N(0, 1), whatever prior the model has."""
         self.model, self.name, self.count = model, name, count
         self._seed, self._truncation, self._plain = seed, truncation, plain
         self._labels = None if labels is None else [int(label) for label in labels]
+        self._texts: Sequence[str] | None = None
+        if "text" in model.takes:
+            self._texts = given_to(model, range(count), text=texts)["text"]
 
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
         stop = min(stop, self.count)
@@ -162,6 +194,7 @@ class ModelPictures:
             stop,
             seed=self._seed,
             label=self._labels,
+            text=self._texts,
             truncation=self._truncation,
             first=start,
             plain=self._plain,
@@ -172,6 +205,7 @@ class ModelPictures:
                 start=first,
                 pictures=as_levels(pictures),
                 label=None if label is None else label.cpu(),
+                text=None if self._texts is None else tuple(self._texts[first : first + len(pictures)]),
             )
 
 
@@ -242,18 +276,27 @@ class Blurred:
 
 
 class Repeated:
-    """The first picture of a set, over and over."""
+    """The first picture of a set, over and over; where the set has captions, for all of these."""
 
     def __init__(self, real: Pictures, name: str, count: int) -> None:
         self.name, self.count = name, count
         self._first = next(iter(real.blocks(0, 1)))
+        self._texts: list[str] = []
+        if self._first.text is not None:
+            self._texts = [text for block in real.blocks(0, real.count) for text in block.text or ()]
 
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
         first = self._first
         for begin in range(start, min(stop, self.count), BLOCK):
             size = min(BLOCK, min(stop, self.count) - begin)
             label = None if first.label is None else first.label[:1].expand(size)
-            yield Block(start=begin, pictures=first.pictures[:1].expand(size, -1, -1, -1).contiguous(), label=label)
+            turns = range(begin, begin + size) if self._texts else ()
+            yield Block(
+                start=begin,
+                pictures=first.pictures[:1].expand(size, -1, -1, -1).contiguous(),
+                label=label,
+                text=tuple(self._texts[turn % len(self._texts)] for turn in turns) or None,
+            )
 
 
 class GaussianPixels:

@@ -26,7 +26,7 @@ class Subject:
     weights: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     beside: tuple[Reads, ...] = ()
-    """What its blocks have beside the pictures: `truth`, `back`."""
+    """What its blocks have beside the pictures: `truth`, `back`, `text`."""
     trained_through: tuple[str, ...] = ()
     """Feature networks that a loss of its training looked through."""
     variant: bool = False

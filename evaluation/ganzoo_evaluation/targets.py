@@ -101,6 +101,11 @@ def open_target(registry: Registry, word: str | None, root: Path, progress: Prog
     return RunTarget(run=run, job=job)
 
 
+def reads_captions(target: Target) -> bool:
+    """Whether it is a run whose model is told in words what to draw."""
+    return isinstance(target, RunTarget) and "text" in target.job.task.given.values()
+
+
 def is_run(word: str, root: Path) -> bool:
     """Whether that is the folder or the name of a run."""
     return bool(word) and ((Path(word) / CONFIG).is_file() or (root / word / CONFIG).is_file())

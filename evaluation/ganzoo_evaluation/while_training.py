@@ -14,7 +14,8 @@ from ganzoo.registry import Registry
 from ganzoo.runs import Run
 from ganzoo.training import Job
 from ganzoo_evaluation.asking import How, trained_through, wanted_metrics
-from ganzoo_evaluation.base import Pictures
+from ganzoo_evaluation.base import Pictures, Reads
+from ganzoo_evaluation.captions import captions_for
 from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.given import Remembered
 from ganzoo_evaluation.measure import reads
@@ -56,7 +57,8 @@ class WhileTraining:
         name = self._run.recipe or self._run.architecture  # not the folder's: two runs of one job measure the same
         pictures = self._pictures(model, name)
         way = self._evaluation.way
-        there = () if way is None else beside(way, way)
+        there: tuple[Reads, ...] = () if way is None else beside(way, way)
+        there += ("text",) if "text" in model.takes else ()
         subject = Subject(name=name, kind="model", pictures=pictures, model=model, weights=f"step {step}", beside=there)
         row = self._evaluation.row(subject)
         return [found.to_json() for found in row.estimates.values()]
@@ -66,7 +68,8 @@ class WhileTraining:
         if way is not None:
             return Remembered(answers_of(model, way, way, name, seed))
         labels = self._labels if "label" in model.takes else None
-        return ModelPictures(model, name, count, seed=seed, labels=labels)
+        texts = None if self._evaluation.captions is None else self._evaluation.captions.texts
+        return ModelPictures(model, name, count, seed=seed, labels=labels, texts=texts)
 
 
 def make_evaluator(
@@ -91,7 +94,12 @@ def make_evaluator(
     how = How(metrics=tuple(names), count=count, controls=False)
     reference = Reference(run.data.name, train)
     metrics = wanted_metrics(registry, job.task, how, reference.data_names)
-    evaluation = Evaluation(registry, reference, metrics, how, count, group, progress)
+    captions = None
+    if "text" in job.task.given.values():
+        held = training.open_examples(registry, job, progress)
+        other = None if held is None else DataPictures(held, f"{run.data.name} (test)")
+        captions = captions_for(other, train, run.name, run.data, count)
+    evaluation = Evaluation(registry, reference, metrics, how, count, group, progress, captions=captions)
     headline = _of_sets(evaluation)
     for network in evaluation.networks:
         evaluation.real(network)  # now, under the bar that shows data being read, not at the first evaluation

@@ -29,8 +29,16 @@ class How(TypedDict):
 @click.command()
 @click.argument("run", required=False, metavar="[RUN]")
 @click.option(
-    "-n", "count", type=click.IntRange(1), metavar="N", help="How many pictures [64]; with --input the first N [all]."
+    "-n",
+    "count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many pictures [64]; with --input the first N [all]; of each --text [8].",
 )
+@click.option(
+    "--text", "texts", multiple=True, metavar="CAPTION", help="What a model that reads captions draws; repeatable."
+)
+@click.option("--texts", "file", type=click.Path(path_type=Path), metavar="FILE", help="Captions, one a line.")
 @click.option(
     "--input",
     "source",
@@ -65,6 +73,8 @@ class How(TypedDict):
 def generate(
     run: str | None,
     count: int | None,
+    texts: tuple[str, ...],
+    file: Path | None,
     source: Path | None,
     direction: str,
     keep_size: bool,
@@ -85,6 +95,15 @@ def generate(
     ganzoo generate -n 64                                       a grid from the newest run
     ganzoo generate RUN --label sneaker -n 16 --out sneakers/   one class, as files
     ganzoo generate RUN --per-class 100 --out pictures/         a sub-folder for each class
+
+    A model that reads captions draws what --text says, or captions that it remembers of its data. All captions get
+    the same noise: in the grid, what changes down a column is due to the words, and along a row to the noise. Files are
+    named after their captions, and a captions.jsonl beside them makes the folder a data set.
+
+    \b
+    ganzoo generate RUN --text "a large red circle above a small blue square" -n 8 --out grid.png
+    ganzoo generate RUN --text "a red star" --text "a blue star"   a row each, with the same noise
+    ganzoo generate RUN --texts captions.txt -n 4 --out pictures/  four of each line, as files
 
     A model that takes pictures in (translation, super-resolution) gets them by --input; without, it shows what it
     makes of pictures that its training held out.
@@ -108,7 +127,8 @@ def generate(
         raise UserError(f"--out {out}: pictures are written as PNG; use --out {out.with_suffix('.png')}")
     weights = after or ("best" if best else "final")
     if task.directions:
-        words = {"--label": " ".join(labels), "--per-class": per_class, "--truncation": truncation}
+        words: dict[str, object] = {"--label": " ".join(labels), "--per-class": per_class, "--truncation": truncation}
+        words |= {"--text": bool(texts), "--texts": file}
         _refuse(words, f"{folder.name} makes pictures of pictures ({task.summary})")
         from ganzoo.cli import translate
 
@@ -127,6 +147,28 @@ def generate(
         return
     beside: Mapping[str, object] = {"--input": source, "--direction": direction, "--keep-size": keep_size}
     _refuse(beside, f"{folder.name} takes no pictures in ({task.summary}); try: ganzoo generate {folder} -n {COUNT}")
+    if "text" in task.given.values():
+        of_classes = {"--label": " ".join(labels), "--per-class": per_class}
+        instead = f'try: ganzoo generate {folder} --text "{" ".join(labels) or "..."}"'
+        _refuse(of_classes, f"{folder.name} has no classes, it reads captions; {instead}")
+        from ganzoo.cli import captions
+
+        wanted = captions.Order(
+            texts=texts,
+            file=file,
+            count=count or (captions.EACH if texts or file else COUNT),
+            out=out,
+            weights=weights,
+            seed=seed,
+            truncation=truncation,
+            columns=columns,
+            overwrite=overwrite,
+        )
+        captions.make(registry, opened, wanted, device)
+        return
+    asked = {f"--text {text!r}": True for text in texts[:1]} | {"--texts": file}
+    instead = "--label NAME" if "label" in task.given.values() else f"-n {COUNT}"
+    _refuse(asked, f"{folder.name} reads no captions ({task.summary}); try: ganzoo generate {folder} {instead}")
     if per_class and (labels or count):
         raise UserError("--per-class already says how many of which class; leave out -n and --label")
     _from_noise(registry, folder, count, out, weights, seed, labels, per_class, truncation, columns, overwrite, device)

@@ -57,6 +57,7 @@ class TrainingReporter:
         self._first_step = 0
         self._can_evaluate = False
         self._directions: tuple[Direction, ...] = ()
+        self._reads_captions = False
         self._start = self._spoken = time.monotonic()
 
     def __enter__(self) -> TrainingReporter:
@@ -82,6 +83,7 @@ class TrainingReporter:
         run, settings = self.run, trainer.settings
         self._can_evaluate = "evaluation" in trainer.registry.plugins
         self._directions = trainer.task.directions
+        self._reads_captions = "text" in trainer.task.given.values()
         self._first_step, self._steps = trainer.step, settings.steps
         self._start = self._spoken = time.monotonic()
         sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
@@ -159,7 +161,12 @@ class TrainingReporter:
         if scores is not None and scores.best.step != scores.final.step:
             better = f"{scores.name} was {scores.best.text} at step {scores.best.step}, {scores.final.text} at the end"
             self._say(f"{better}; the better weights: ganzoo generate {folder} --best")
-        self._say(f"next: ganzoo generate {folder} {'--input photo.png' if self._directions else '-n 64'}")
+        what = "--input photo.png" if self._directions else "-n 64"
+        if self._reads_captions:
+            from ganzoo.modelcard import simple
+
+            what = f'--text "{simple(self.run.data.examples)}"'
+        self._say(f"next: ganzoo generate {folder} {what}")
         for direction in self._directions[1:]:
             self._say(f"      ganzoo generate {folder} --input photo.png --direction {direction.name}")
         if self._can_evaluate:

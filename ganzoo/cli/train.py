@@ -128,15 +128,15 @@ def train(
     group = distributed.join(device)
     job = training.pin_precision(job, group.device)
     try:
-        opened = _open(registry, job)
+        opened, examples = _open(registry, job)
         if run is None:
             training.check_buildable(job, opened)
-            made = training.make_run(registry, job, opened, folder, root).folder if group.first else Path()
+            made = training.make_run(registry, job, opened, folder, root, examples).folder if group.first else Path()
             run = open_run(Path(group.broadcast_text(str(made))), registry)
         else:
             run = replace(run, settings=job.settings)
         with training.lock(run.folder) if group.first else nullcontext():
-            return _train(registry, run, job, opened, group, previous, resumed=resume is not None)
+            return _train(registry, run, job, opened, examples, group, previous, resumed=resume is not None)
     finally:
         distributed.leave()
 
@@ -173,15 +173,25 @@ def _check_words(
         raise UserError(*mistakes)
 
 
-def _open(registry: Registry, job: Job) -> Data:
+def _open(registry: Registry, job: Job) -> tuple[Data, Data | None]:
+    """The data, and what sample grids are made from where the model is given something."""
     from ganzoo import training
     from ganzoo.cli.progress import loading
 
     with loading() as progress:
-        return training.open_data(registry, job, progress=progress)
+        return training.open_data(registry, job, progress=progress), training.open_examples(registry, job, progress)
 
 
-def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, previous: bool, resumed: bool) -> int:
+def _train(
+    registry: Registry,
+    run: Run,
+    job: Job,
+    data: Data,
+    examples: Data | None,
+    group: Group,
+    previous: bool,
+    resumed: bool,
+) -> int:
     from ganzoo import training
     from ganzoo.cli.progress import loading, reporter_for
     from ganzoo.engine import checkpoint
@@ -190,7 +200,6 @@ def _train(registry: Registry, run: Run, job: Job, data: Data, group: Group, pre
     with reporter:
         with loading() as progress:
             evaluator = _evaluator(registry, run, job, data, group, progress)
-            examples = training.open_held_out(registry, job, progress) if job.task.directions else None
             trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator, examples)
         if resumed:
             there = any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS))

@@ -20,7 +20,8 @@ class Field:
     """One column of a data set: pictures (uint8, channels x size x size), a class label, or captions.
 
     `rows` is how many there are where a field has a number of its own (the domains of an unpaired set); 0: as many as
-    the set has. Training draws the rows of such fields independently of each other.
+    the set has. Training draws the rows of such fields independently of each other. `examples` are a few of the
+    captions, which a run remembers so that it can be shown without its data.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Field:
     size: int = 0
     classes: tuple[str, ...] = ()
     rows: int = 0
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,11 @@ class DataSpec:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; empty without labels."""
         return next((candidate.classes for candidate in self.fields if candidate.kind == "label"), ())
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Some captions, where a run remembers any; empty without."""
+        return next((candidate.examples for candidate in self.fields if candidate.kind == "text"), ())
 
 
 @dataclass(frozen=True, kw_only=True)

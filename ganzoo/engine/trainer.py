@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ganzoo.cards import Direction, Task, resolve
 from ganzoo.config import check_divisible
 from ganzoo.data.base import Data, Progress
+from ganzoo.data.captions import captions_of, spread, text_field
 from ganzoo.data.feed import Feed
 from ganzoo.engine import checkpoint, precision, schedule
 from ganzoo.engine.distributed import Group, LostProcess
@@ -68,7 +69,8 @@ class Trainer:
         examples: Data | None = None,
     ) -> None:
         """`progress` is called while data are decoded onto the device, `evaluator` every `eval_every` steps. `examples`
-        are what the sample grids of a model that takes pictures in are made from, by default the training data."""
+        are what the sample grids of a model that is given pictures or captions are made from, by default the training
+        data."""
         self.run_folder = run
         self.settings = settings = run.settings
         self.task, self.group, self.registry, self.reporter = task, group, registry, reporter
@@ -374,24 +376,31 @@ class Trainer:
             self._train_mode()
 
     def sample(self, count: int | None = None, direction: Direction | None = None) -> tuple[Tensor, Mapping[str, Any]]:
-        """Samples of the averaged weights from latents (or pictures, where the model takes pictures in) that stay the
-        same all run, and the inputs they came from. There may be fewer than `count` where there are fewer pictures."""
+        """Samples of the averaged weights from latents (or pictures or captions, where the model is given such) that
+        stay the same all run, and the inputs they came from. There may be fewer than `count` where there are fewer
+        examples."""
         count = count or self.settings.samples
-        given: dict[str, Tensor] = {}
+        given: dict[str, Any] = {}
         if self.task.directions:
             field = (direction or self.task.direction()).input
             given = {field: self._example(field, count).to(self.device)}
             count = len(given[field])
+        elif self._captioned:
+            given = {"text": captions_of(self._examples, spread(len(self._examples), count))}
+            count = len(given["text"])
         noise = Noise(self.settings.seed, "samples", count=count, device=self.device)
         with self._as_used():
             inputs = self.model.inputs(SampleRequest(count=count, noise=noise, given=given))
             return self.model.generate(inputs).float().cpu(), inputs
 
+    @property
+    def _captioned(self) -> bool:
+        """Whether the model takes captions and the examples have some."""
+        return "text" in self.model.takes and text_field(self._examples.spec) is not None
+
     def _example(self, field: str, count: int) -> Tensor:
         """That field of up to `count` rows of the examples, evenly spread, as float in [-1, 1] on the CPU."""
-        there = len(self._examples)
-        count = min(count, there)
-        columns = self._examples.read([index * there // count for index in range(count)])
+        columns = self._examples.read(spread(len(self._examples), count))
         return torch.from_numpy(columns[field]).float().div(127.5).sub(1)
 
     def _sample(self, step: int) -> Path | None:
@@ -409,6 +418,8 @@ class Trainer:
                 )
                 if spec.aligned or not spec.field(direction.output).rows:
                     inputs = {**inputs, "truth": self._example(direction.output, len(samples))}
+            elif self._captioned:
+                inputs = {**inputs, "truth": self._example(self.task.output, len(samples))}
             show(samples, path, inputs, self.run_folder.data)
             self.reporter.sampled(step, path)
         return first

@@ -89,7 +89,7 @@ CELEBA_ATTRIBUTES = _names(
 @hookimpl
 def ganzoo_datasets() -> list[Dataset]:
     """Cards of the embedded sets, then of those that are downloaded or fetched by hand."""
-    return [*_embedded(), *_downloaded(), *_unpaired(), *_paired(), *_large()]
+    return [*_embedded(), *_downloaded(), *_captioned(), *_unpaired(), *_paired(), *_large()]
 
 
 def _embedded() -> list[Dataset]:
@@ -161,6 +161,36 @@ def _embedded() -> list[Dataset]:
             source="https://github.com/microsoft/fluentui-emoji, https://scikit-image.org",
             count=528,
             subsets=("emoji", "photos"),
+            embedded=True,
+        ),
+        Dataset(
+            name="emoji-captions",
+            title="Fluent Emoji with captions",
+            summary="flat emoji under sentences made of name, category and style; other styles, or all, as parts",
+            fields=("image", "text"),
+            load="ganzoo_data.captioned_sets:emoji_captions",
+            licence="MIT",
+            source="https://github.com/microsoft/fluentui-emoji",
+            size=64,
+            channels=3,
+            count=1391,
+            splits=("train", "test", "all"),
+            subsets=("flat", "3d", "line", "styles"),
+            embedded=True,
+        ),
+        Dataset(
+            name="shapes",
+            title="Shapes with captions",
+            summary="one to three coloured shapes and what they are, in several phrasings; drawn in any size; half of "
+            "its test split are combinations that training never shows",
+            fields=("image", "text"),
+            load="ganzoo_data.shapes:shapes",
+            licence="MIT (drawn by ganzoo)",
+            source="https://arxiv.org/abs/1704.04517 (ShapeWorld, whose idea it is)",
+            size=32,
+            channels=3,
+            count=20_000,
+            subsets=("one", "two", "three", "held-out", "seen"),
             embedded=True,
         ),
     ]
@@ -311,6 +341,35 @@ def _downloaded() -> list[Dataset]:
             splits=("train", "val"),
             subsets=_slugs(LSUN_CATEGORIES),
             download="2 to 43 GB, by hand",
+        ),
+    ]
+
+
+def _captioned() -> list[Dataset]:
+    return [
+        Dataset(
+            name="cub200-captions",
+            title="CUB-200-2011 with captions",
+            summary="photographs of birds, ten captions each; training and test have different kinds of birds",
+            fields=("image", "text"),
+            load="ganzoo_data.captioned_sets:cub200_captions",
+            licence="non-commercial research and education only",
+            source="https://www.vision.caltech.edu/datasets/cub_200_2011/",
+            count=8_855,
+            splits=("train", "test", "all"),
+            download="1.2 GB, by hand",
+        ),
+        Dataset(
+            name="flowers102-captions",
+            title="Oxford Flowers-102 with captions",
+            summary="photographs of flowers, ten captions each; training and test have different kinds of flowers",
+            fields=("image", "text"),
+            load="ganzoo_data.captioned_sets:flowers102_captions",
+            licence="none stated (pictures from the web: research)",
+            source="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+            count=7_034,
+            splits=("train", "test", "all"),
+            download="345 MB, by hand",
         ),
     ]
 
