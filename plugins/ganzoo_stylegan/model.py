@@ -13,8 +13,9 @@ pictures and of the batch (Karras et al., 2020, arXiv:2006.06676, appendix D).
 Where we differ: there is no progressive growing, which the second paper does without, in `variant=stylegan1` either.
 The innermost map is 4 to 7 pixels wide, so that pictures of 28 or 96 pixels need no resizing. The running means of w
 and of the path lengths begin as the mean of all that there was, rather than at 0, for runs of minutes; for those too is
-`start=latent`, where the first style adds a map of its own to the learned constant. The class enters the discriminator
-as in Miyato and Koyama, 2018. What `generate` gives is cut to [-1, 1]; the discriminator sees it as it is.
+`start=latent`, where the first style adds a map of its own to the learned constant. With `output=tanh` pictures end as
+in most other generators. The class enters the discriminator as in Miyato and Koyama, 2018. What `generate` gives is cut
+to [-1, 1]; the discriminator sees it as it is.
 """
 
 from __future__ import annotations
