@@ -546,7 +546,7 @@ def driver() -> Driver:
 
 def test_two_processes_train_what_one_trains_with_the_whole_batch(driver: Driver, tmp_path: Path) -> None:
     """With both lazy phases, the means that are carried along, and groups of pictures whose spread is looked at."""
-    settings = {**CARD.tiny, "log_every": 1, "path_length": 1, "mixing": 0.9}
+    settings = {**CARD.tiny, "log_every": 1, "eval_every": 0, "path_length": 1, "mixing": 0.9}
     pairs = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     words = ("train", "stylegan", "--data", "emoji-flat", "--precision", "fp32", *pairs)
     assert driver.run(*words, "--steps", 1, "--run", "begun", cwd=tmp_path).code == 0
