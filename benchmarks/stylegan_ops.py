@@ -178,8 +178,9 @@ def main() -> None:
                     for label, contender in made.items():
                         times[label].append(contender.block(arguments.block))
                 rows.append({"operation": name, "shape": shape, "precision": precision, **compared(times)})
+    totals = together(rows)
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps({"rows": rows, "together": totals}, indent=2))
         return
     print(
         f"{'operation':<12} {'shape':<9} {'type':<4}  {'times as fast':>13}  {'spread':<13} {'forward':>7} "
@@ -192,6 +193,19 @@ def main() -> None:
             f"{row['forward']:>7.2f} {row['backward']:>8.2f}  {row['milliseconds']:>6.2f}  "
             f"{row['naive_milliseconds']:>6.1f}  {row['layout']}"
         )
+    for operation, ratio in totals.items():
+        print(f"{operation}, all shapes together: {ratio:.2f}")
+
+
+def together(rows: Sequence[dict[str, str | float]]) -> dict[str, float]:
+    """How many times as fast each operation is when its shapes run one after the other, as in a network: the ratio of
+    the sums of the medians."""
+    spent: dict[str, tuple[float, float]] = {}
+    for row in rows:
+        operation = f"{row['operation']}, {row['precision']}"
+        own, naive = spent.get(operation, (0.0, 0.0))
+        spent[operation] = own + float(row["milliseconds"]), naive + float(row["naive_milliseconds"])
+    return {operation: naive / own for operation, (own, naive) in spent.items()}
 
 
 def compared(times: dict[str, list[tuple[float, float]]]) -> dict[str, str | float]:

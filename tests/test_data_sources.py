@@ -207,6 +207,17 @@ def test_captions_from_tables(tmp_path: Path, table: str, content: str) -> None:
     assert opened(tmp_path, CAPTIONED).read([0, 1])["text"] == [("x", "y"), ("z",)]
 
 
+@pytest.mark.parametrize("empty", ["null", "[]", '""', '" "', '["", " "]'])
+def test_a_picture_without_a_caption_in_a_table_is_left_out_and_named(tmp_path: Path, empty: str) -> None:
+    paint(tmp_path / "1.png")
+    paint(tmp_path / "2.png")
+    rows = '{"file_name": "1.png", "text": "a red\\n bicycle"}', f'{{"file_name": "2.png", "text": {empty}}}'
+    (tmp_path / "captions.jsonl").write_text("\n".join(rows))
+    data = opened(tmp_path, CAPTIONED)
+    assert data.read([0])["text"] == [("a red bicycle",)], "and a caption is one line"
+    assert data.skipped == [Skipped("2.png", "no caption")]
+
+
 def test_all_mistakes_of_a_table_are_told_at_once(tmp_path: Path) -> None:
     paint(tmp_path / "1.png")
     (tmp_path / "captions.jsonl").write_text('{"file_name": "1.png"}\nnope\n[1]\n{"file_name": "1.png", "text": "x"}')

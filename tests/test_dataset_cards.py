@@ -3,7 +3,7 @@
 The downloaded sets are read from small files that are written here in the format of the original, served by a web
 server on this machine and fetched through the loaders' own path: address and md5 sum from torchvision's class (which
 the test points at the server), cache, checksum, unpacking, parsing. Sets of pairs, of two domains and of large pictures
-are in test_translation_cards.py.
+are in test_translation_cards.py, sets with captions in test_captioned_sets.py and test_shapes.py.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ganzoo.errors import RunError, UserError
 from ganzoo_data import embedded, embedded_sets, torchvision_sets
 
 CARDS = {card.name: card for card in ganzoo_data.ganzoo_datasets()}
-EMBEDDED = [card for card in CARDS.values() if card.embedded and "image" in card.fields]
+EMBEDDED = [card for card in CARDS.values() if card.embedded and {"image", "label"} <= set(card.fields)]
 EMOJI = ["emoji-line", "emoji-flat", "emoji-3d"]
 
 

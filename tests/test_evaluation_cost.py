@@ -15,9 +15,9 @@ from ganzoo.config import Settings
 from ganzoo.data.base import DataSpec, Field
 from ganzoo.engine.noise import derive
 from ganzoo.model import Model, SampleRequest
+from ganzoo.modes import evaluating
 from ganzoo_evaluation import cost
 from ganzoo_evaluation.base import Comparison, Measured, NotApplicable
-from ganzoo_evaluation.modes import evaluating
 
 
 class Sleeper(Model):

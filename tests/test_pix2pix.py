@@ -16,9 +16,10 @@ from ganzoo.data.base import DataRequest, DataSpec, Field
 from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.errors import UserError
 from ganzoo.model import Batch, SampleRequest
+from ganzoo.nn.layers import patch_halvings
 from ganzoo.sampling import answers
 from ganzoo_pix2pix.config import Config
-from ganzoo_pix2pix.model import PatchDiscriminator, Pix2Pix, UNet, halvings, patch_halvings
+from ganzoo_pix2pix.model import PatchDiscriminator, Pix2Pix, UNet, halvings
 
 
 def spec(size: int = 32, source: int = 3, target: int = 3) -> DataSpec:

@@ -189,6 +189,13 @@ def test_convolutions_that_resample_equal_their_two_steps_in_the_standard_order(
     torch.testing.assert_close(reducing_conv2d(x, weight, taps, bias), reduced, rtol=0, atol=1e-12)
 
 
+def test_convolutions_that_resample_differentiate_twice() -> None:
+    x, weight = draw(1, 2, 4, 4).requires_grad_(), draw(2, 2, 3, 3, seed=1).requires_grad_()
+    taps = kernel().double()
+    assert gradgradcheck(lambda x, weight: enlarging_conv2d(x, weight, taps), (x, weight))
+    assert gradgradcheck(lambda x, weight: reducing_conv2d(x, weight, taps), (x, weight))
+
+
 def test_bias_and_activation_are_what_they_say() -> None:
     x, bias = draw(2, 3, 4, 5), draw(3, seed=1)
     moved = x + bias[:, None, None]

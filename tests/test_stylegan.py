@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,16 @@ def test_with_output_skips_every_resolution_adds_to_the_picture() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_without_noise_the_latent_alone_decides(variant: str) -> None:
+    model = make(variant=variant, noise=False)
+    assert not [name for name, _ in model.named_parameters() if "strength" in name]
+    inputs, others = inputs_of(model), model.inputs(SampleRequest(count=4, noise=Noise(1, count=4)))
+    assert set(inputs) == {"z"}
+    assert torch.equal(model.generate({**others, "z": inputs["z"]}), model.generate(inputs))
+    assert all(torch.isfinite(loss) for loss in model.path_loss(batch_of(model)).values())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_noise_has_no_strength_at_first_and_then_moves_the_picture_layer_by_layer(variant: str) -> None:
     model = make(variant=variant)
     inputs = inputs_of(model)
@@ -293,6 +304,28 @@ def test_each_style_is_read_through_the_weight_that_affine_gives_and_no_other(va
             other = w.clone()
             other[:, style] += 3 * direction
             assert torch.allclose(model.generate({"w": other}), before, atol=1e-4) is not seen, (style, seen)
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_pictures_go_through_tanh_where_that_is_asked_for(structure: str) -> None:
+    bounded, linear = (make(generator=structure, output=output) for output in ("tanh", "linear"))
+    linear.load_state_dict(bounded.state_dict())
+    w = 3 * bounded.intermediate(inputs_of(bounded))
+    torch.testing.assert_close(bounded.synthesis(w), linear.synthesis(w).tanh())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_start_at_the_latent_adds_a_map_of_the_first_style_to_the_constant(variant: str) -> None:
+    model, plain = (make(variant=variant, start=start) for start in ("latent", "constant"))
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if "synthesis.move" not in k})
+    w = model.intermediate(inputs_of(model))
+    for point in w.split(1):
+        matrix = model.synthesis.move.weight / math.sqrt(w.shape[1])
+        plain.synthesis.constant.data = model.synthesis.constant + (point @ matrix.T).view_as(plain.synthesis.constant)
+        torch.testing.assert_close(model.generate({"w": point}), plain.generate({"w": point}))
+    first, *others = model.affine()
+    assert torch.equal(first, torch.cat([plain.affine()[0], model.synthesis.move.weight]))
+    assert all(torch.equal(one, other) for one, other in zip(others, plain.affine()[1:], strict=True))
 
 
 # --- style mixing -----------------------------------------------------------------------------------------------------
@@ -405,6 +438,14 @@ def test_r1_follows_from_size_and_batch_unless_it_is_said() -> None:
     assert settings(loss="wasserstein").resolved(spec(256)).r1 == 0
 
 
+@pytest.mark.parametrize(("count", "flip", "adaptive"), [(99, False, True), (100, False, False), (50, True, False)])
+def test_augmentation_is_for_sets_of_few_pictures(count: int, flip: bool, adaptive: bool) -> None:
+    model = StyleGAN(settings(ada="blit", ada_below=100, flip=flip), replace(spec(16), count=count))
+    assert (model.judge.augment is not None) == adaptive
+    (phase,) = (phase for phase in model.phases() if phase.name == "discriminator")
+    assert ("ada_probability" in phase.weights) == adaptive
+
+
 def test_the_learning_rate_and_the_decays_make_up_for_the_updates_of_lazy_phases() -> None:
     values: dict[str, Any] = {"lr": 0.002, "beta1": 0.5, "beta2": 0.99, "penalty_every": 16, "path_every": 4}
     model = make(**values)
@@ -505,7 +546,7 @@ def driver() -> Driver:
 
 def test_two_processes_train_what_one_trains_with_the_whole_batch(driver: Driver, tmp_path: Path) -> None:
     """With both lazy phases, the means that are carried along, and groups of pictures whose spread is looked at."""
-    settings = {**CARD.tiny, "log_every": 1, "path_length": 1, "mixing": 0.9}
+    settings = {**CARD.tiny, "log_every": 1, "eval_every": 0, "path_length": 1, "mixing": 0.9}
     pairs = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     words = ("train", "stylegan", "--data", "emoji-flat", "--precision", "fp32", *pairs)
     assert driver.run(*words, "--steps", 1, "--run", "begun", cwd=tmp_path).code == 0

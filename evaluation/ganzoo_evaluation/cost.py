@@ -12,9 +12,9 @@ import torch
 from ganzoo.engine.noise import Noise
 from ganzoo.engine.precision import cpu_name
 from ganzoo.model import Model, SampleRequest
+from ganzoo.modes import evaluating
 from ganzoo.sampling import given_to
 from ganzoo_evaluation.base import Comparison, NotApplicable, Value
-from ganzoo_evaluation.modes import evaluating
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 """Batches that the throughput is looked for in."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ganzoo.cards import Metric
+from ganzoo.latents.projection import Search, project
 from ganzoo.model import Model
 from ganzoo.pictures import to_bytes
 from ganzoo.runs import METRICS, Run
@@ -22,7 +23,6 @@ from ganzoo_evaluation.paired import CAP, psnr, ssim
 from ganzoo_evaluation.panels import rows_panel
 from ganzoo_evaluation.passport import Estimate, estimate
 from ganzoo_evaluation.perceptual import embedded_distance
-from ganzoo_evaluation.projection import project
 from ganzoo_evaluation.results import Panel, Row
 from ganzoo_evaluation.run_subjects import summary_of
 from ganzoo_evaluation.sets import DataPictures, Reconstructions, as_floats, as_levels, choose
@@ -31,15 +31,25 @@ from ganzoo_evaluation.targets import RunTarget
 
 PROJECTED = 64
 """Held-out pictures that both models are asked to reconstruct by projection."""
+SEARCHED = 200
+"""Steps of that search."""
 ACTIVE = 0.01
 """Variance of the latent means above which a unit is active (Burda et al., 2016, arXiv:1509.00519, section 5.2)."""
 SPIKE = 10.0
 """Times the median of the lines before it, from which on a gradient norm is a spike."""
 
 
-def _fact(name: str, title: str, summary: str, better: str, group: str) -> Metric:
+def _fact(name: str, title: str, summary: str, better: str, group: str, version: int = 1) -> Metric:
     return Metric(
-        name=name, title=title, summary=summary, paper="", better=better, compute="", network=False, group=group
+        name=name,
+        title=title,
+        summary=summary,
+        paper="",
+        better=better,
+        compute="",
+        network=False,
+        group=group,
+        version=version,
     )
 
 
@@ -69,6 +79,7 @@ FACTS = {
             "the nearest picture that a search through the latent space finds: what the model can show at all",
             "higher",
             "reconstruction",
+            version=2,
         ),
         _fact(
             "perceptual_project",
@@ -76,6 +87,7 @@ FACTS = {
             "the same, in the stages of EfficientNet-lite0",
             "lower",
             "reconstruction",
+            version=2,
         ),
         _fact(
             "prior_gap",
@@ -291,8 +303,9 @@ def projections(evaluation: Evaluation, sides: Sequence[Side]) -> list[Panel]:
         takes = "label" in side.model.takes
         if (takes and labels is None) or "text" in side.model.takes:  # each picture would need its own caption
             continue
-        found = project(side.model, floats, label=labels if takes else None, seed=evaluation.how.seed)
-        protocol: dict[str, str | int | float] = {"pictures": len(truth), "steps": len(found.losses) - 1}
+        search = Search(space="z", steps=SEARCHED, seed=evaluation.how.seed)
+        found = project(side.model, floats, search, label=labels if takes else None)
+        protocol: dict[str, str | int | float] = {"pictures": len(truth), "steps": SEARCHED}
         with torch.inference_mode():
             apart = distance(found.pictures, floats)
         for name, value in (

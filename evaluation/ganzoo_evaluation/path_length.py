@@ -23,9 +23,10 @@ from torch import Tensor
 
 from ganzoo.engine.noise import Noise
 from ganzoo.model import Model, SampleRequest
+from ganzoo.modes import evaluating
 from ganzoo.sampling import given_to
 from ganzoo_evaluation.base import Comparison, NotApplicable, Value
-from ganzoo_evaluation.modes import evaluating, full_precision
+from ganzoo_evaluation.modes import full_precision
 from ganzoo_evaluation.perceptual import embedded_distance
 
 PAIRS = 256

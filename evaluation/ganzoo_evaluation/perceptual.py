@@ -26,11 +26,11 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from ganzoo.data.base import Progress
 from ganzoo.data.download import cache_dir, fetch
 from ganzoo.errors import UserError
+from ganzoo.nn.perceptual import directions, large_enough
 from ganzoo_evaluation import efflite0, squeezenet
 from ganzoo_evaluation.backbone import FILES, read_weights
 from ganzoo_evaluation.base import Array, Block, Comparison, NotApplicable, Plan, Reads, Value
@@ -38,13 +38,8 @@ from ganzoo_evaluation.modes import full_precision
 from ganzoo_evaluation.sets import as_floats
 from ganzoo_evaluation.tally import Each, mean_of
 
-SMALLEST = 32
-"""Pixels on the shorter side from which on pictures are looked at as they are."""
 CHUNK = 16
 """Pairs that a collector looks at together."""
-EPSILON = 1e-10
-"""Added to squared lengths before their root is taken: where nothing is active there is no direction, and no gradient
-of infinite length."""
 EMBEDDED: dict[str, Callable[[torch.device | str], nn.Module]] = {
     efflite0.NAME: efflite0.stages,
     squeezenet.NAME: squeezenet.stages,
@@ -82,28 +77,16 @@ class StageDistance(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         if a.shape != b.shape:
             raise ValueError(f"pictures of {tuple(a.shape)} and {tuple(b.shape)} do not compare")
-        seen = self.stages(_large_enough(torch.cat([a, b])))
+        seen = self.stages(large_enough(torch.cat([a, b])))
         each = []
         for index, activations in enumerate(seen):
-            mine, theirs = _directions(activations).chunk(2)
+            mine, theirs = directions(activations).chunk(2)
             squares = (mine - theirs).square()
             if self.calibrated:
                 squares = squares * self.get_buffer(f"head_{index}")
             each.append(squares.sum(1).mean((1, 2)))
         depths = torch.stack(each)
         return depths.sum(0) if self.calibrated else depths.mean(0)
-
-
-def _directions(activations: Tensor) -> Tensor:
-    """Every place's channels scaled to unit length, (n, channels, h, w)."""
-    return activations * (activations.square().sum(1, keepdim=True) + EPSILON).rsqrt()
-
-
-def _large_enough(pictures: Tensor) -> Tensor:
-    factor = 1
-    while factor * min(pictures.shape[2:]) < SMALLEST:
-        factor *= 2
-    return pictures if factor == 1 else interpolate(pictures, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def embedded_distance(device: torch.device | str = "cpu", network: str = efflite0.NAME) -> StageDistance:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganzoo.cli.naming import generated
 from ganzoo.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -58,8 +59,7 @@ class Order:
             more = len(self.texts) - 1
             what = slug(self.texts[0]) + (f"-and-{more}-more" if more else "")
         psi = f"psi{self.truncation:g}" if self.truncation else ""
-        weights = {"final": "", "best": "best"}.get(self.weights, f"after-{self.weights}")
-        return [part for part in (what, f"n{self.count}", f"seed{self.seed}", psi, weights) if part]
+        return [what, f"n{self.count}", f"seed{self.seed}", psi]
 
 
 def read(order: Order) -> list[str] | None:
@@ -140,7 +140,7 @@ def make(registry: Registry, run: Run, order: Order, device: str) -> None:
         raise UserError(
             f'{run.name} remembers no captions; say what to draw: ganzoo generate {run.folder} --text "..."'
         )
-    target = order.out or run.folder / "generated" / ("-".join(order.marks).replace("/", "_") + ".png")
+    target = order.out or generated(run.folder, order.marks, order.weights)
     grid = target.suffix.lower() == ".png"
     if grid and target.exists() and order.out is not None and not order.overwrite:
         raise UserError(f"--out {target} is there already; choose another name or add --overwrite")

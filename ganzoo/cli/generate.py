@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
+from ganzoo.cli.naming import generated
 from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import Registry, get_registry
 
@@ -199,7 +200,8 @@ def _from_noise(
     chosen = _labels(model, labels, per_class, count or COUNT)
     total = len(chosen) if chosen is not None else count or COUNT
     how: How = {"seed": seed, "label": chosen, "truncation": truncation}
-    target = out or folder / "generated" / _name(seed, total, labels, truncation, weights)
+    psi = f"psi{truncation:g}" if truncation else ""
+    target = out or generated(folder, (*labels, f"n{total}", f"seed{seed}", psi), weights)
     if target.suffix.lower() == ".png":
         if target.exists() and out is not None and not overwrite:
             raise UserError(f"--out {target} is there already; choose another name or add --overwrite")
@@ -215,12 +217,6 @@ def _refuse(words: Mapping[str, object], why: str) -> None:
     given = [word if value is True else f"{word} {value}" for word, value in words.items() if value]
     if given:
         raise UserError(*(f"{word}: {why}" for word in given))
-
-
-def _name(seed: int, count: int, labels: tuple[str, ...], truncation: float | None, weights: str) -> str:
-    parts = [*labels, f"n{count}", f"seed{seed}", *([f"psi{truncation:g}"] if truncation else [])]
-    parts += {"final": [], "best": ["best"]}.get(weights, [f"after-{weights}"])
-    return "-".join(part.replace("/", "_") for part in parts) + ".png"
 
 
 def _labels(model: Model, labels: tuple[str, ...], per_class: int | None, count: int) -> list[int] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ganzoo.cli.naming import generated
 from ganzoo.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -77,9 +78,7 @@ class Opened:
 
     def default(self, *marks: str, suffix: str = ".png") -> Path:
         """Where pictures go when nobody says: in the run's folder, under a name of these marks."""
-        last = {"final": "", "best": "best"}.get(self.weights, f"after-{self.weights}")
-        name = "-".join(part.replace("/", "_") for part in (*marks, last) if part)
-        return self.folder / "generated" / f"{name}{suffix}"
+        return generated(self.folder, marks, self.weights, suffix)
 
 
 def open_model(run: str | None, best: bool, after: str | None, device: str, command: str) -> Opened:

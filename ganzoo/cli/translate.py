@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganzoo.cards import Direction, Task
+from ganzoo.cli.naming import generated
 from ganzoo.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ class Order:
     @property
     def marks(self) -> list[str]:
         """What tells the files of this order from those of another, for their names."""
-        parts = [self.direction.name, "keep-size" if self.keep_size else "", f"seed{self.seed}" if self.seed else ""]
-        weights = {"final": "", "best": "best"}.get(self.weights, f"after-{self.weights}")
-        return [part for part in (*parts, weights) if part]
+        return [self.direction.name, "keep-size" if self.keep_size else "", f"seed{self.seed}" if self.seed else ""]
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ def open_given(source: Path, count: int | None = None) -> Given:
 def _target(run: Run, order: Order, given: Given | None) -> Path:
     """Where the pictures go when nobody says."""
     what = f"n{order.count or EXAMPLES}" if given is None else given.source.resolve().stem or "pictures"
-    name = "-".join([what, *order.marks])
-    return run.folder / "generated" / (name if given is not None and given.several else f"{name}.png")
+    suffix = "" if given is not None and given.several else ".png"
+    return generated(run.folder, (what, *order.marks), order.weights, suffix)
 
 
 def _paths(given: Given, target: Path) -> list[Path]:

@@ -36,14 +36,15 @@ def labels_of(store: Store, tables: Sequence[str]) -> dict[str, str]:
 
 
 def captions_of(store: Store) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """Captions by picture, and the files they come from.
+    """Captions by picture, each on one line, and the files they come from.
 
     Raises:
         UserError: when a table or a text file cannot be understood.
     """
     tables = _tables(store, CAPTION_TABLES)
     if tables:
-        return _read_tables(store, tables, _TEXT_COLUMNS), tables
+        told = _read_tables(store, tables, _TEXT_COLUMNS)
+        return {name: tuple(" ".join(text.split()) for text in texts) for name, texts in told.items()}, tables
     captions: dict[str, tuple[str, ...]] = {}
     files = []
     for name in store.entries:
@@ -149,7 +150,9 @@ def _json_rows(text: str, columns: Sequence[str], where: str, problems: list[str
         file = next((row[name] for name in _FILE_COLUMNS if name in row), None)
         value = next((row[name] for name in columns if name in row), None)
         found = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
-        if not isinstance(file, str) or not found:
+        # null and an empty list say of a picture that it has none, as an empty cell of a csv does
+        nothing = value == [] or (value is None and any(name in row for name in columns))
+        if not isinstance(file, str) or not (found or nothing):
             keys = printable(", ".join(map(str, row)))[:100]
             problems.append(
                 f'{where}, line {number}: found the keys {keys}; expected "file_name" with a string and '

@@ -17,6 +17,7 @@ from ganzoo.engine.noise import Noise
 from ganzoo.errors import UserError
 from ganzoo.latents.points import intermediate, many
 from ganzoo.model import Model
+from ganzoo.modes import evaluating
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PROBES = 3
@@ -73,9 +74,7 @@ def affine_layers(model: Model) -> list[Tensor]:
     A few random latents are sent through `generate`, in eval mode, and the layers in whose input they are found are the
     ones. Of a convolution every tap is an output.
     """
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
+    with torch.no_grad(), evaluating(model):
         inputs = many(model, PROBES)
         latent = intermediate(model, inputs)
         if latent is None:
@@ -96,14 +95,10 @@ def affine_layers(model: Model) -> list[Tensor]:
         modules = [layer for layer in model.modules() if isinstance(layer, LAYERS) and getattr(layer, "groups", 1) == 1]
         hooks = [layer.register_forward_pre_hook(watch) for layer in modules]
         try:
-            with torch.no_grad():
-                model.generate(inputs)
+            model.generate(inputs)
         finally:
             for hook in hooks:
                 hook.remove()
-    finally:
-        for module in training:
-            module.training = True
     if not any(found):
         return []
     return [

@@ -10,15 +10,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ganzoo.cards import resolve
 from ganzoo.errors import UserError, did_you_mean
+from ganzoo.nn.perceptual import directions, large_enough
 from ganzoo.registry import Registry
 
-SMALLEST = 32
-"""Pixels on the shorter side from which on pictures are looked at as they are; smaller ones are doubled in size."""
-EPSILON = 1e-10
 NONE = "none"
 
 Look = Callable[[Tensor], Sequence[Tensor]]
@@ -51,9 +48,7 @@ def load_look(registry: Registry, name: str, device: torch.device | str) -> tupl
     stages = resolve(registry.features[name].stages)(device)
 
     def look(pictures: Tensor) -> list[Tensor]:
-        while min(pictures.shape[2:]) < SMALLEST:
-            pictures = interpolate(pictures, scale_factor=2, mode="bilinear", align_corners=False)
-        return [_directions(activations) for activations in stages(pictures)]
+        return [directions(activations) for activations in stages(large_enough(pictures))]
 
     return name, look
 
@@ -62,9 +57,3 @@ def far(seen: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """The distance of two sets of n pictures that `load_look` has seen, (n,); 0 where they are equal."""
     depths = [(a - b).square().sum(1).mean((1, 2)) for a, b in zip(seen, wanted, strict=True)]
     return torch.stack(depths).mean(0)
-
-
-def _directions(activations: Tensor) -> Tensor:
-    """Every place's channels scaled to unit length, float32 (n, channels, h, w)."""
-    values = activations.float()
-    return values * (values.square().sum(1, keepdim=True) + EPSILON).rsqrt()

@@ -11,8 +11,7 @@ The best latent of all steps is kept. Noise of a model's layers stays as it was 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from ganzoo.errors import UserError
 from ganzoo.latents.distance import Look, far
 from ganzoo.latents.points import Inputs, Space, at, joined, lasting, many, rows_of, statistics
 from ganzoo.model import Model
+from ganzoo.modes import evaluating
 
 Freedom = Literal["z", "w", "w+"]
 
@@ -75,15 +75,15 @@ def project(
     search: Search,
     look: Look | None = None,
     *,
-    label: int | None = None,
+    label: int | Tensor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
     """The latents whose pictures come nearest to `truth`, float (n, C, H, W) in [-1, 1].
 
     The loss of a picture is its perceptual distance through `look` plus `search.pixels` times the mean squared error of
     its values; without `look` the latter alone. What is found for a picture does not depend on the others. `label` is
-    the class of all; a conditional model without it takes that of the nearest start. `progress(done, total)` is called
-    after each step.
+    the class of all, or of each (n,); a conditional model without it takes that of the nearest start.
+    `progress(done, total)` is called after each step.
 
     Raises:
         UserError: when the model has no such latent, or there is nothing to compare by.
@@ -92,22 +92,29 @@ def project(
     if look is None and not search.pixels:
         raise UserError("there is nothing to compare by: a feature network, or a weight above 0 for pixels, is needed")
     device = next(model.parameters()).device
-    blocks = truth.split(AT_ONCE)
-    total, found = len(blocks) * search.steps, []
-    with torch.inference_mode(False), torch.enable_grad(), _frozen(model):
-        begin = _Start.of(model, search, label)
-        for index, block in enumerate(blocks):
+    rows = torch.arange(len(truth))
+    if isinstance(label, Tensor):  # each class by itself, with starts of its own
+        classes: list[int | None] = label.unique().tolist()
+        groups = [rows[label.cpu() == each] for each in classes]
+    else:
+        classes, groups = [label], [rows]
+    blocks = [(each, block) for each, group in zip(classes, groups, strict=True) for block in group.split(AT_ONCE)]
+    found: list[Found] = []
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(model, frozen=True):
+        starts = {each: _Start.of(model, search, each) for each in classes}
+        for each, block in blocks:
 
-            def step(done: int, first: int = index * search.steps) -> None:
+            def step(done: int, first: int = len(found) * search.steps) -> None:
                 if progress is not None:
-                    progress(first + done, total)
+                    progress(first + done, len(blocks) * search.steps)
 
-            goal = _Goal(block.detach().to(device, torch.float32).clone(), look, search.pixels)
-            found.append(_improve(model, goal, begin, search, step))
+            goal = _Goal(truth[block].detach().to(device, torch.float32).clone(), look, search.pixels)
+            found.append(_improve(model, goal, starts[each], search, step))
+    back = torch.cat(groups).argsort()
     return Found(
-        inputs=joined([part.inputs for part in found]),
+        inputs=rows_of(joined([part.inputs for part in found]), back.tolist()),
         **{
-            name: torch.cat([getattr(part, name) for part in found])
+            name: torch.cat([getattr(part, name) for part in found])[back]
             for name in ("pictures", "perceptual", "pixels", "start", "loss")
         },
     )
@@ -237,18 +244,3 @@ def _encoded(model: Model, goal: _Goal, inputs: Mapping[str, Any], space: Space)
     coded: Tensor = at(model, {**at(model, inputs, "z"), "z": mean}, space)[space]
     losses = [goal.loss(goal.terms(model.generate({**inputs, space: values}).float())) for values in (coded, chosen)]
     return torch.where((losses[0] < losses[1]).view(-1, *[1] * (chosen.dim() - 1)), coded, chosen)
-
-
-@contextmanager
-def _frozen(model: Model) -> Iterator[None]:
-    """The model in eval mode and without gradients of its weights; afterwards every module is as it was."""
-    training = [module for module in model.modules() if module.training]
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.eval().requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-        for parameter in learning:
-            parameter.requires_grad_(True)

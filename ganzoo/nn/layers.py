@@ -46,3 +46,10 @@ def he_init(module: nn.Module, slope: float = 0.2) -> None:
 def maybe_spectral(module: nn.Module, norm: Norm) -> nn.Module:
     """The module with its weight divided by its largest singular value (Miyato et al., 2018) where `norm` says so."""
     return spectral_norm(module) if norm == "spectral" else module
+
+
+def patch_halvings(size: int) -> int:
+    """Strided layers of a discriminator of patches, so that a patch is well below a picture of `size` pixels: from 128
+    pixels on the 3 of Isola et al. (2017, arXiv:1611.07004, section 4.4), patches of 70 pixels, from 64 on 2 (34), else
+    1 (16)."""
+    return 3 if size >= 128 else 2 if size >= 64 else 1

@@ -37,7 +37,7 @@ from ganzoo.data.base import DataSpec
 from ganzoo.errors import UserError
 from ganzoo.model import Adam, Batch, Model, Phase, SampleRequest
 from ganzoo.nn.jitter import jitter
-from ganzoo.nn.layers import he_init, maybe_spectral, normal_init
+from ganzoo.nn.layers import he_init, maybe_spectral, normal_init, patch_halvings
 from ganzoo.nn.pool import ImagePool
 from ganzoo_cyclegan.config import Config
 
@@ -194,12 +194,6 @@ def residual_blocks(size: int) -> int:
     return 9 if size >= 256 else 6
 
 
-def strided_layers(size: int) -> int:
-    """Strided layers of a discriminator, so that a patch is well below the picture: the paper's 3 (70 x 70 pixels) from
-    128 pixels on, else 2 (34 x 34) or 1 (16 x 16)."""
-    return 3 if size >= 128 else 2 if size >= 64 else 1
-
-
 class CycleGAN(Model):
     """Both generators learn in one phase and both discriminators in another."""
 
@@ -213,12 +207,12 @@ class CycleGAN(Model):
         size, channels = data.size, data.channels
         self._check(config, data)
         blocks = config.blocks or residual_blocks(size)
-        patch_layers = config.patch_layers or strided_layers(size)
+        layers = config.patch_layers or patch_halvings(size)
         judging = config.discriminator_width or config.width
         kind = (config.upsampling, config.skip, config.fine_blocks)
         self.generator_ab = Generator(channels, config.width, blocks, *kind)
         self.generator_ba = Generator(channels, config.width, blocks, *kind)
-        judges = (channels, judging, patch_layers, config.discriminator_norm, config.detail)
+        judges = (channels, judging, layers, config.discriminator_norm, config.detail)
         self.discriminator_a = Discriminator(*judges)
         self.discriminator_b = Discriminator(*judges)
         self.pool_a = ImagePool(config.pool, (channels, size, size))

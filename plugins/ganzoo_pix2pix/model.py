@@ -32,7 +32,7 @@ from ganzoo.data.base import DataSpec, Field
 from ganzoo.errors import UserError
 from ganzoo.model import Adam, Batch, Model, Phase, SampleRequest
 from ganzoo.nn.jitter import jitter
-from ganzoo.nn.layers import he_init, maybe_spectral, normal_init
+from ganzoo.nn.layers import he_init, maybe_spectral, normal_init, patch_halvings
 from ganzoo_pix2pix.config import Config, Norm
 
 DEEPEST = 8
@@ -46,11 +46,6 @@ HALVED = 0.5
 def halvings(size: int) -> int:
     """How often `size` can be halved, at most 8 times: 8 for 256, 6 for 64, 4 for 48."""
     return min(DEEPEST, (size & -size).bit_length() - 1)
-
-
-def patch_halvings(size: int) -> int:
-    """Halvings in the discriminator: 3 (patches of 70 pixels) from 128 pixels on, 2 (34) from 64 on, else 1 (16)."""
-    return 3 if size >= 128 else 2 if size >= 64 else 1
 
 
 class UNet(nn.Module):

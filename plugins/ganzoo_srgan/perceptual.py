@@ -15,17 +15,15 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, l1_loss, mse_loss
+from torch.nn.functional import l1_loss, mse_loss
 
 from ganzoo.cards import resolve
 from ganzoo.data.download import cache_dir, fetch
 from ganzoo.errors import UserError
+from ganzoo.nn.perceptual import directions, large_enough
 from ganzoo.registry import get_registry
 from ganzoo_srgan.config import VGG54
 
-SMALLEST = 32
-"""Pixels on the shorter side from which on pictures are looked at as they are; smaller ones are doubled in size."""
-EPSILON = 1e-10
 FILE = "vgg19-dcbb9e9d.pth"
 ADDRESS = f"https://download.pytorch.org/models/{FILE}"
 GROUPS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
@@ -56,12 +54,10 @@ class Perceptual(nn.Module):
 
     def distance(self, made: Tensor, wanted: Tensor) -> Tensor:
         """Of the activations (N, channels, h, w) at one depth, a scalar."""
-        return (_directions(made) - _directions(wanted)).square().sum(1).mean()
+        return (directions(made) - directions(wanted)).square().sum(1).mean()
 
     def _look(self, pictures: Tensor) -> Sequence[Tensor]:
-        while min(pictures.shape[2:]) < SMALLEST:
-            pictures = interpolate(pictures, scale_factor=2, mode="bilinear", align_corners=False)
-        seen: Sequence[Tensor] = self.stages(pictures)
+        seen: Sequence[Tensor] = self.stages(large_enough(pictures))
         return seen
 
 
@@ -133,9 +129,3 @@ def _vgg19() -> dict[str, Tensor]:
         )
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
-
-
-def _directions(activations: Tensor) -> Tensor:
-    """Every place's channels scaled to unit length, float32 (n, channels, h, w)."""
-    values = activations.float()
-    return values * (values.square().sum(1, keepdim=True) + EPSILON).rsqrt()

@@ -34,6 +34,15 @@ class Config(AdversarialSettings):
     )
     latent: int = setting(512, ge=1, help="dimensions of the latent z and of the mapped latent w")
     depth: int = setting(8, ge=1, help="layers of the mapping network (2 for small and varied pictures)")
+    start: Literal["constant", "latent"] = setting(
+        "constant",
+        help="where the synthesis begins: a learned constant, or one to which the first style adds (shapes sooner)",
+    )
+    noise: bool = setting(True, help="noise in every layer, with a learned strength (off: the latent alone decides)")
+    output: Literal["linear", "tanh"] = setting(
+        "linear",
+        help="how pictures come out: as they are, or through tanh (for drawings, whose grounds are pure white)",
+    )
     generator: Literal["auto", "plain", "skip", "residual"] = setting(
         "auto", help="how its resolutions are joined (auto: skip, and plain in stylegan1)"
     )
@@ -48,6 +57,9 @@ class Config(AdversarialSettings):
     r1_auto: float = setting(
         2e-4, ge=0, help="with r1=0: the weight of R1 is this times pixels of a picture / pictures of a batch (0: off)"
     )
+    ada_below: int = setting(
+        0, ge=0, help="ada is for sets of fewer pictures than this, mirror images counted (0: for any set)"
+    )
     path_length: float = setting(
         1.0, ge=0, help="weight of path-length regularisation in multiples of the paper's (0: off)"
     )
@@ -55,10 +67,14 @@ class Config(AdversarialSettings):
     path_share: int = setting(2, ge=1, help="path-length regularisation looks at one in this many pictures")
 
     def resolved(self, data: DataSpec) -> Self:
-        """The settings with what follows from the data put in: the weight of R1."""
-        if self.r1 > 0 or self.loss == "wasserstein":  # a critic has a penalty of its own
-            return self
-        return replace(self, r1=self.r1_auto * data.size**2 / self.batch)
+        """The settings with what follows from the size and number of pictures put in: the weight of R1, and whether
+        adaptive augmentation is of use."""
+        config = self
+        if config.ada_below and data.count * (2 if config.flip else 1) >= config.ada_below:
+            config = replace(config, ada=())
+        if config.r1 > 0 or config.loss == "wasserstein":  # a critic has a penalty of its own
+            return config
+        return replace(config, r1=config.r1_auto * data.size**2 / config.batch)
 
     @property
     def structures(self) -> tuple[Structure, Structure]:

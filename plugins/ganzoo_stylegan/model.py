@@ -12,9 +12,10 @@ pictures and of the batch (Karras et al., 2020, arXiv:2006.06676, appendix D).
 
 Where we differ: there is no progressive growing, which the second paper does without, in `variant=stylegan1` either.
 The innermost map is 4 to 7 pixels wide, so that pictures of 28 or 96 pixels need no resizing. The running means of w
-and of the path lengths begin as the mean of all that there was, rather than at 0, for runs of minutes. The class enters
-the discriminator as in Miyato and Koyama, 2018. What `generate` gives is cut to [-1, 1]; the discriminator sees it as
-it is.
+and of the path lengths begin as the mean of all that there was, rather than at 0, for runs of minutes; for those too is
+`start=latent`, where the first style adds a map of its own to the learned constant. With `output=tanh` pictures end as
+in most other generators. The class enters the discriminator as in Miyato and Koyama, 2018. What `generate` gives is cut
+to [-1, 1]; the discriminator sees it as it is.
 """
 
 from __future__ import annotations
@@ -80,6 +81,9 @@ class StyleGAN(AdversarialModel):
             config.channels(data.size),
             config.structures[0],
             adain=config.variant == "stylegan1",
+            moving=config.start == "latent",
+            noisy=config.noise,
+            bounded=config.output == "tanh",
         )
         self.discriminator = self._make_discriminator(config.group, 1)
         self.path_length = RunningMean((), PATH_DECAY)
@@ -156,10 +160,11 @@ class StyleGAN(AdversarialModel):
     # --- use --------------------------------------------------------------------------------------------------------
 
     def inputs(self, request: SampleRequest) -> dict[str, Any]:
-        """`z` (count, latent), `noise` (count, noises), `label` (count,) where it is conditional, and with truncation
-        `psi` (count,)."""
+        """`z` (count, latent), `noise` (count, noises) where layers take some, `label` (count,) where it is
+        conditional, and with truncation `psi` (count,)."""
         made = super().inputs(replace(request, truncation=None))
-        made["noise"] = request.noise.randn(self.synthesis.noises, stream="noise")
+        if self.config.noise:
+            made["noise"] = request.noise.randn(self.synthesis.noises, stream="noise")
         if request.truncation is not None:
             made["psi"] = torch.full((request.count,), request.truncation, device=made["z"].device)
         return made

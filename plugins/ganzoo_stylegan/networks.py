@@ -101,23 +101,26 @@ class StyledConv(nn.Module):
     """A convolution whose weights the style scales, noise, bias and leaky ReLU (section 2.2, figure 2d).
 
     (N, inside, H, W) and w (N, latent) to (N, outside, H, W), or (N, outside, 2H, 2W) with `up`; `noise` (N, 1, ...) as
-    large as what comes out. The strength of the noise is one number and begins at 0. `gain` multiplies what comes out.
+    large as what comes out. The strength of the noise is one number and begins at 0; there is none without `noisy`.
+    `gain` multiplies what comes out.
     """
 
     taps: Tensor
 
-    def __init__(self, inside: int, outside: int, latent: int, *, up: bool = False, gain: float = 1.0) -> None:
+    def __init__(
+        self, inside: int, outside: int, latent: int, *, up: bool = False, gain: float = 1.0, noisy: bool = True
+    ) -> None:
         super().__init__()
         self.affine = EqualisedLinear(latent, inside, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(outside, inside, 3, 3))
-        self.strength = nn.Parameter(torch.zeros(()))
+        self.strength = nn.Parameter(torch.zeros(())) if noisy else None
         self.bias = nn.Parameter(torch.zeros(outside))
         self.up, self.gain, self.scale = up, gain * math.sqrt(2), 1 / math.sqrt(9 * inside)
         self.register_buffer("taps", kernel(), persistent=False)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
         x = modulated_conv2d(x, self.weight * self.scale, self.affine(w), up=self.up, kernel=self.taps)
-        if noise is not None:
+        if noise is not None and self.strength is not None:
             x = x + (noise * self.strength).to(x.dtype)
         return bias_act(x, self.bias, gain=self.gain)
 
@@ -145,18 +148,20 @@ class AdaINConv(nn.Module):
     convolution: the layer of the learned constant.
     """
 
-    def __init__(self, inside: int | None, outside: int, latent: int, *, up: bool = False, gain: float = 1.0) -> None:
+    def __init__(
+        self, inside: int | None, outside: int, latent: int, *, up: bool = False, gain: float = 1.0, noisy: bool = True
+    ) -> None:
         super().__init__()
         self.affine = EqualisedLinear(latent, 2 * outside)
         self.convolution = None if inside is None else EqualisedConv2d(inside, outside, 3, up=up, bias=False)
-        self.strength = nn.Parameter(torch.zeros(outside))
+        self.strength = nn.Parameter(torch.zeros(outside)) if noisy else None
         self.bias = nn.Parameter(torch.zeros(outside))
         self.gain = gain
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
         if self.convolution is not None:
             x = self.convolution(x)
-        if noise is not None:
+        if noise is not None and self.strength is not None:
             x = x + (noise * self.strength[:, None, None]).to(x.dtype)
         scale, shift = (self.affine(w) * self.gain).to(x.dtype)[:, :, None, None].chunk(2, 1)
         made: Tensor = instance_norm(bias_act(x, self.bias)) * (self.gain + scale) + shift
@@ -180,28 +185,42 @@ class Synthesis(nn.Module):
     w is (N, latent), or (N, styles, latent) with one for each style; `noise` (N, noises) is cut up among the layers
     that take some, without it none is added. At each resolution there are two layers, of the first of `stylegan2` one;
     the picture that is made of a resolution takes the style that comes after. `structure`: with `skip` every resolution
-    makes one, enlarged and summed up; with `residual` and `plain` only the last.
+    makes one, enlarged and summed up; with `residual` and `plain` only the last. With `moving` the first style adds a
+    map of its own to the constant, which lets shapes vary long before the styles of the layers have learnt to. No layer
+    takes noise without `noisy`. With `bounded` the picture goes through tanh.
     """
 
     taps: Tensor
 
     def __init__(
-        self, size: int, channels: int, latent: int, widths: Channels, structure: Structure, *, adain: bool = False
+        self,
+        size: int,
+        channels: int,
+        latent: int,
+        widths: Channels,
+        structure: Structure,
+        *,
+        adain: bool = False,
+        moving: bool = False,
+        noisy: bool = True,
+        bounded: bool = False,
     ) -> None:
         super().__init__()
-        self.structure = structure
+        self.structure, self.bounded = structure, bounded
         places = resolutions(size)
         make = AdaINConv if adain else StyledConv
         inner = widths(places[0])
         self.constant = nn.Parameter(torch.randn(1, inner, places[0], places[0]))
-        layers: list[nn.Module] = [AdaINConv(None, inner, latent)] if adain else []
-        layers.append(make(inner, inner, latent))
+        self.move = EqualisedLinear(latent, inner * places[0] ** 2, bias=False) if moving else None
+        layers: list[nn.Module] = [AdaINConv(None, inner, latent, noisy=noisy)] if adain else []
+        layers.append(make(inner, inner, latent, noisy=noisy))
         self.depths = [len(layers)] + [2] * (len(places) - 1)
         shortcuts = []
         gain = HALF if structure == "residual" else 1.0
         for place in places[1:]:
             inside, outside = widths(place // 2), widths(place)
-            layers += [make(inside, outside, latent, up=True), make(outside, outside, latent, gain=gain)]
+            layers.append(make(inside, outside, latent, up=True, noisy=noisy))
+            layers.append(make(outside, outside, latent, gain=gain, noisy=noisy))
             if structure == "residual":
                 shortcuts.append(EqualisedConv2d(inside, outside, 1, up=True, bias=False, gain=gain))
         self.layers, self.shortcuts = nn.ModuleList(layers), nn.ModuleList(shortcuts)
@@ -212,13 +231,15 @@ class Synthesis(nn.Module):
         )
         self.sizes = [place for place, depth in zip(places, self.depths, strict=True) for _ in range(depth)]
         self.styles = 2 * len(places)
-        self.noises = sum(place**2 for place in self.sizes)
+        self.noises = sum(place**2 for place in self.sizes) if noisy else 0
         self.register_buffer("taps", kernel(), persistent=False)
 
     def forward(self, w: Tensor, noise: Tensor | None = None) -> Tensor:
         each = [w] * self.styles if w.ndim == 2 else w.unbind(1)
         noises = self._cut(noise)
         x = self.constant.expand(len(w), -1, -1, -1)
+        if self.move is not None:
+            x = x + self.move(each[0]).view_as(x)
         picture: Tensor | None = None
         index = 0
         for level, depth in enumerate(self.depths):
@@ -234,11 +255,11 @@ class Synthesis(nn.Module):
                 picture = made if picture is None else upsample(picture, self.taps) + made
         if picture is None:
             picture = _exact(self.pictures[-1](x, each[-1]))
-        return picture
+        return picture.tanh() if self.bounded else picture
 
     def _cut(self, noise: Tensor | None) -> Sequence[Tensor | None]:
         """(N, noises) as (N, 1, H, W) for each layer."""
-        if noise is None:
+        if noise is None or not self.noises:
             return [None] * len(self.sizes)
         parts = noise.split([size**2 for size in self.sizes], 1)
         return [part.unflatten(1, (1, size, size)) for part, size in zip(parts, self.sizes, strict=True)]
@@ -246,7 +267,11 @@ class Synthesis(nn.Module):
     def affine(self) -> list[Tensor]:
         """The weights (outputs, latent) of the layer that reads each style, in order."""
         readers = (*self.layers, self.pictures[-1])
-        return [reader.affine.weight for reader in readers if isinstance(reader, (StyledConv, AdaINConv, StyledRGB))]
+        styled = (StyledConv, AdaINConv, StyledRGB)
+        weights: list[Tensor] = [reader.affine.weight for reader in readers if isinstance(reader, styled)]
+        if self.move is not None:
+            weights[0] = torch.cat([weights[0], self.move.weight])
+        return weights
 
 
 class Discriminator(nn.Module):
