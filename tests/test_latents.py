@@ -17,7 +17,8 @@ import toys_latents
 from conftest import TinyRuns
 from PIL import Image, ImageSequence
 from torch import Tensor, nn
-from toys_latents import LATENT, LAYERS, Config, Shared, Style
+from toys_latents import LATENT, LAYERS, Shared, Style
+from toys_still import Config
 
 from ganzoo.config import Settings
 from ganzoo.errors import UserError

@@ -176,7 +176,7 @@ def test_words_that_it_does_not_know_are_said_and_so_is_what_it_does_not_read(ru
     assert answer.code == 0
     unknown, unread = answer.err.splitlines()
     assert unknown == "ganzoo: unknown words: xyzzy, plugh; toy-words has never read them and guesses"
-    assert unread == "ganzoo: too long: toy-words does not read the end of 1 of the captions ('it is blue')"
+    assert unread == "ganzoo: too long: toy-words does not read the end of 1 of the captions (from 'it is blue' on)"
 
 
 def test_an_empty_caption_is_drawn_with_a_remark(run: Path, here: Call, cwd: Path) -> None:

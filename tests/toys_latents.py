@@ -1,23 +1,22 @@
 """A plugin of small models with an intermediate latent w, whose pictures are linear in w, so that answers are known.
 
-Their weights hardly move in training (the learning rate is 1e-9). `toy-style` has three layers with a w each, and noise
-for its layers; `toy-either` has one w,
-in whose place each layer can be given its own; `toy-shared` has one w for all of its layers.
+Their weights hardly move in training (`toys_still`). `toy-style` has three layers with a w each, and noise for its
+layers; `toy-either` has one w, in whose place each layer can be given its own; `toy-shared` has one w for all of its
+layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from toys_still import Config, cards_of
 
 from ganzoo import hookimpl
 from ganzoo.cards import Architecture, Dataset
-from ganzoo.config import Settings, setting
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 
@@ -26,36 +25,16 @@ LATENT = 6
 LAYERS = 3
 PIXELS = 3 * SIZE * SIZE
 COUNT = 12
-MODELS = {"toy-style": "Style", "toy-either": "Either", "toy-shared": "Shared"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Settings):
-    """The trainer's settings."""
-
-    batch: int = setting(4, ge=1, help="pictures a step")
-    steps: int = setting(2, ge=1, help="steps")
-    lr: float = setting(1e-9, gt=0, help="learning rate")
-    samples: int = setting(4, ge=1, help="pictures in a grid")
-    precision: Literal["auto", "fp32", "bf16"] = setting("fp32", help="numbers")
+MODELS = {
+    "toy-style": ("Style", "generation"),
+    "toy-either": ("Either", "generation"),
+    "toy-shared": ("Shared", "generation"),
+}
 
 
 @hookimpl
 def ganzoo_architectures() -> list[Architecture]:
-    return [
-        Architecture(
-            name=name,
-            title=name,
-            task="generation",
-            year=2000,
-            paper="none",
-            summary="a toy",
-            config="toys_latents:Config",
-            model=f"toys_latents:{model}",
-            licence="MIT",
-        )
-        for name, model in MODELS.items()
-    ]
+    return cards_of("toys_latents", MODELS)
 
 
 @hookimpl

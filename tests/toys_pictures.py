@@ -1,6 +1,6 @@
 """A plugin of small models that take pictures in, one for each task, whose answers are known.
 
-Their one weight begins at 1 and hardly moves (the learning rate is 1e-9), so that after training too
+Their one weight begins at 1 and hardly moves (`toys_still`), so that after training too
 `toy-unpaired` makes the negative of `a` and half the contrast of `b`, `toy-paired` adds noise to every picture,
 `toy-enlarge` doubles every pixel, and `toy-season`, which is of a task of its own, mirrors pictures left to right
 (`warm`) or upside down (`cold`).
@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
+import toys_still
 from torch import Tensor, nn
+from toys_still import cards_of
 
 from ganzoo import hookimpl
 from ganzoo.cards import Architecture, Dataset, Direction, Task
-from ganzoo.config import Settings, setting
+from ganzoo.config import setting
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 
@@ -35,14 +37,9 @@ MODELS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Settings):
+class Config(toys_still.Config):
     """The trainer's settings, and how much memory a toy takes."""
 
-    batch: int = setting(4, ge=1, help="pictures a step")
-    steps: int = setting(4, ge=1, help="steps")
-    lr: float = setting(1e-9, gt=0, help="learning rate")
-    samples: int = setting(4, ge=1, help="pictures in a grid")
-    precision: Literal["auto", "fp32", "bf16"] = setting("fp32", help="numbers")
     appetite: int = setting(1, ge=1, help="numbers that are held for each pixel")
 
     def wants(self, request: DataRequest) -> DataRequest:
@@ -51,20 +48,7 @@ class Config(Settings):
 
 @hookimpl
 def ganzoo_architectures() -> list[Architecture]:
-    return [
-        Architecture(
-            name=name,
-            title=name,
-            task=task,
-            year=2000,
-            paper="none",
-            summary="a toy",
-            config="toys_pictures:Config",
-            model=f"toys_pictures:{model}",
-            licence="MIT",
-        )
-        for name, (model, task) in MODELS.items()
-    ]
+    return cards_of("toys_pictures", MODELS, "toys_pictures:Config")
 
 
 @hookimpl

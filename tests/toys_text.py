@@ -1,23 +1,22 @@
 """A plugin with a small model that takes captions, whose pictures are known, and a set of pictures with captions.
 
 A caption's colour words are added up: `toy-words` makes `a red picture` red, to which its latent adds a faint pattern,
-the same for every caption. It hardly learns (the learning rate is 1e-9). `toy-slides` can also go from one caption to
-another. The metric `toy_obedience` is the share of pictures that have the colour of their captions.
+the same for every caption. It hardly learns (`toys_still`). `toy-slides` can also go from one caption to another. The
+metric `toy_obedience` is the share of pictures that have the colour of their captions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from toys_still import Config, cards_of
 
 from ganzoo import hookimpl
 from ganzoo.cards import Architecture, Dataset, Metric
-from ganzoo.config import Settings, setting
 from ganzoo.data.base import ArrayData, DataRequest, DataSpec, Field
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 from ganzoo_evaluation.base import Array, Block, Comparison, Plan, Reads, Value
@@ -27,7 +26,7 @@ LATENT = 4
 LONGEST = 12
 """Words of a caption that are read."""
 FAINT = 0.1
-MODELS = {"toy-words": "Words", "toy-slides": "Slides"}
+MODELS = {"toy-words": ("Words", "text-to-image"), "toy-slides": ("Slides", "text-to-image")}
 COLOURS = {
     "red": (1.0, -1.0, -1.0),
     "green": (-1.0, 1.0, -1.0),
@@ -38,33 +37,9 @@ OTHERS = ("a", "picture", "it", "is")
 ROWS = {"train": 12, "test": 8}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(Settings):
-    """The trainer's settings."""
-
-    batch: int = setting(4, ge=1, help="pictures a step")
-    steps: int = setting(4, ge=1, help="steps")
-    lr: float = setting(1e-9, gt=0, help="learning rate")
-    samples: int = setting(4, ge=1, help="pictures in a grid")
-    precision: Literal["auto", "fp32", "bf16"] = setting("fp32", help="numbers")
-
-
 @hookimpl
 def ganzoo_architectures() -> list[Architecture]:
-    return [
-        Architecture(
-            name=name,
-            title=name,
-            task="text-to-image",
-            year=2000,
-            paper="none",
-            summary="a toy",
-            config="toys_text:Config",
-            model=f"toys_text:{model}",
-            licence="MIT",
-        )
-        for name, model in MODELS.items()
-    ]
+    return cards_of("toys_text", MODELS)
 
 
 @hookimpl

@@ -33,6 +33,8 @@ LARGEST = 16 * 2**20
 """Bytes of a file of captions."""
 TOLD = 8
 """Most words, or captions, that a remark lists."""
+SHOWN = 60
+"""Most letters of a caption in a remark."""
 TABLE = "captions.jsonl"
 
 
@@ -54,10 +56,7 @@ class Order:
     @property
     def marks(self) -> list[str]:
         """What tells the files of this order from those of another, for their names."""
-        what = self.file.stem if self.file is not None else ""
-        if self.texts:
-            more = len(self.texts) - 1
-            what = slug(self.texts[0]) + (f"-and-{more}-more" if more else "")
+        what = self.file.stem if self.file is not None else name_of(self.texts)
         psi = f"psi{self.truncation:g}" if self.truncation else ""
         return [what, f"n{self.count}", f"seed{self.seed}", psi]
 
@@ -103,6 +102,8 @@ def read_file(path: Path) -> list[str]:
         raise UserError(f"--texts {path}: {error.strerror or 'cannot be read'}; {expected}") from error
     if len(content) > LARGEST:
         raise UserError(f"--texts {path}: larger than {LARGEST // 2**20} MiB; {expected}")
+    if b"\0" in content:
+        raise UserError(f"--texts {path}: this is no text; {expected}")
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -117,11 +118,17 @@ def read_file(path: Path) -> list[str]:
 
 
 def line_of(text: str) -> str:
-    """A caption that was typed, in one line."""
+    """A caption that was typed, in one line.
+
+    Raises:
+        UserError: when it is not UTF-8.
+    """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UserError(f"--text {text!a}: not UTF-8; put the caption into a file of one line: --texts FILE") from error
+        raise UserError(
+            f"--text {text!a}: not UTF-8; `ganzoo generate RUN --texts FILE` reads captions of a file"
+        ) from error
     return " ".join(text.split())
 
 
@@ -169,8 +176,9 @@ def tell_of(name: str, model: Model, captions: Sequence[str]) -> None:
         remarks.append(f"unknown words: {_some(unknown)}; {name} has never read them and guesses")
     unread = [rest for caption in captions if (rest := model.unread(caption))]
     if unread:
-        which = "the end of a caption" if len(captions) == 1 else f"the end of {len(unread):,} of the captions"
-        remarks.append(f"too long: {name} does not read {which} ({unread[0][:60]!r})")
+        which = "the end of the caption" if len(captions) == 1 else f"the end of {len(unread):,} of the captions"
+        start = unread[0] if len(unread[0]) <= SHOWN else f"{unread[0][: SHOWN - 3]}..."
+        remarks.append(f"too long: {name} does not read {which} (from {start!r} on)")
     if not all(captions):
         remarks.append(f"an empty caption says nothing: {name} draws what it likes")
     for remark in remarks:
@@ -185,7 +193,7 @@ def _some(words: Sequence[str]) -> str:
 def _made(model: Model, order: Order, captions: Sequence[str] | None) -> Iterator[tuple[str, Tensor]]:
     """Each caption with its pictures (n, C, H, W); every caption gets the same noise. Captions that the model remembers
     come in turn with one picture each, those of `sample`."""
-    from ganzoo.sampling import blocks, given_to, sample
+    from ganzoo.sampling import blocks, sample
 
     if captions is not None:
         for caption in captions:
@@ -194,10 +202,9 @@ def _made(model: Model, order: Order, captions: Sequence[str] | None) -> Iterato
                 sample(model, order.count, seed=order.seed, text=caption, truncation=order.truncation),
             )
         return
-    texts = given_to(model, range(order.count))["text"]
     made = blocks(model, order.count, seed=order.seed, truncation=order.truncation)
     pictures = (block[index : index + 1] for block, _ in made for index in range(len(block)))
-    yield from zip(texts, pictures, strict=True)
+    yield from zip(_texts(model, order, None), pictures, strict=True)
 
 
 def _write_grid(model: Model, order: Order, captions: Sequence[str] | None, target: Path) -> None:
@@ -217,32 +224,24 @@ def _write_grid(model: Model, order: Order, captions: Sequence[str] | None, targ
 
 def _write_files(model: Model, order: Order, captions: Sequence[str] | None, folder: Path) -> None:
     """The pictures, and a table of their captions, from which the zoo can read both again as data."""
-    from rich.progress import track
-
-    from ganzoo.cli.console import console
+    from ganzoo.cli.writing import write_files
     from ganzoo.engine.files import write_text
-    from ganzoo.pictures import save_picture, to_bytes
 
-    names = file_names(captions, order.count)
-    there = next((path for path in (folder / name for name in (TABLE, *names)) if path.exists()), None)
-    if there is not None and not order.overwrite:
-        raise UserError(f"--out {folder}: {there} is there already; choose another folder or add --overwrite")
-    folder.mkdir(parents=True, exist_ok=True)
-    out = console(stderr=True)
-    rows: list[str] = []
-    for caption, pictures in track(
-        _made(model, order, captions),
-        "generating",
-        total=len(captions) if captions is not None else order.count,
-        console=out,
-        disable=not out.is_terminal,
-        transient=True,
-    ):
-        for picture in to_bytes(pictures):
-            name = names[len(rows)]
-            save_picture(picture, folder / name)
-            rows.append(json.dumps({"file_name": name, "text": caption}, ensure_ascii=False))
-    write_text(folder / TABLE, "".join(f"{row}\n" for row in rows))
+    names, texts = file_names(captions, order.count), _texts(model, order, captions)
+    pictures = (block for _, block in _made(model, order, captions))
+    write_files(pictures, folder, names, overwrite=order.overwrite, beside=(TABLE,))
+    rows = [{"file_name": name, "text": text} for name, text in zip(names, texts, strict=True)]
+    write_text(folder / TABLE, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+
+
+def _texts(model: Model, order: Order, captions: Sequence[str] | None) -> list[str]:
+    """The caption of each picture."""
+    from ganzoo.sampling import given_to
+
+    if captions is not None:
+        return [caption for caption in captions for _ in range(order.count)]
+    texts: list[str] = given_to(model, range(order.count))["text"]
+    return texts
 
 
 def file_names(captions: Sequence[str] | None, count: int) -> list[str]:
@@ -261,6 +260,12 @@ def file_names(captions: Sequence[str] | None, count: int) -> list[str]:
         taken.add(stem)
         names += [f"{stem}-{index:0{digits}d}.png" for index in range(count)]
     return names
+
+
+def name_of(captions: Sequence[str]) -> str:
+    """Captions in the name of a file: the first, and how many more there are; empty where there is none."""
+    more = f"-and-{len(captions) - 1}-more" if len(captions) > 1 else ""
+    return slug(captions[0]) + more if captions else ""
 
 
 def slug(caption: str, longest: int = 60) -> str:

@@ -78,6 +78,7 @@ def edit(
     layers: str | None,
     seeds: tuple[int, ...],
     pick: str | None,
+    texts: tuple[str, ...],
     labels: tuple[str, ...],
     truncation: float | None,
     space: str | None,
@@ -103,11 +104,14 @@ def edit(
     ganzoo edit RUN --latent face.safetensors --direction 3 --strength -2    the other way
     ganzoo edit RUN --seed 4 --direction 1 --strength 1 --direction 5 --strength -3
     """
-    which = _Which(source=source, latent=latent, seeds=seeds, pick=pick, labels=labels, truncation=truncation)
+    which = _Which(
+        source=source, latent=latent, seeds=seeds, pick=pick, texts=texts, labels=labels, truncation=truncation
+    )
     which.check()
     how = How(
         space=space,
         label=labels[0] if labels else None,
+        text=texts[0] if texts else None,
         steps=steps,
         starts=starts,
         network=network,
@@ -155,6 +159,7 @@ class _Which:
     latent: Path | None
     seeds: tuple[int, ...]
     pick: str | None
+    texts: tuple[str, ...]
     labels: tuple[str, ...]
     truncation: float | None
 
@@ -167,13 +172,14 @@ class _Which:
             of_seeds |= {
                 "--seed": self.seeds[0] if self.seeds else None,
                 "--label": self.labels[0] if self.labels else None,
+                "--text": self.texts[0] if self.texts else None,
             }
         given = [f"{word} {value}" for word, value in of_seeds.items() if value is not None]
         if given and (self.source is not None or self.latent is not None):
             there = f"--input {self.source}" if self.source is not None else f"--latent {self.latent}"
             raise UserError(f"{given[0]} is for pictures of a seed, and {there} says which picture; use one of them")
-        if self.source is not None and max(len(self.seeds), len(self.labels)) > 1:
-            raise UserError("--input takes one --seed, of the search, and one --label, the class of the pictures")
+        if self.source is not None and max(len(self.seeds), len(self.labels), len(self.texts)) > 1:
+            raise UserError("--input takes one --seed, of the search, and one --label or --text, of the pictures")
 
     @property
     def marks(self) -> list[str]:
@@ -182,7 +188,7 @@ class _Which:
             return [self.source.resolve().stem or "pictures"]
         if self.latent is not None:
             return [self.latent.stem.removeprefix("projection-").removeprefix("edit-")]
-        return latents.named(self.seeds, self.pick, self.labels, self.truncation)
+        return latents.named(self.seeds, self.pick, self.texts, self.labels, self.truncation)
 
 
 def _editor(opened: latents.Opened, layers: str | None) -> Editor:
@@ -212,7 +218,8 @@ def _before(opened: latents.Opened, editor: Editor, which: _Which, how: How) -> 
     latents.check_truncation(opened, which.truncation)
     picks = latents.picks_of(which.seeds, which.pick, None, 1)
     label = latents.class_of_each(opened, which.labels, len(picks))
-    inputs = draw(opened.model, picks, label=label, truncation=which.truncation)
+    text = latents.caption_of_each(opened, which.texts, len(picks))
+    inputs = draw(opened.model, picks, label=label, text=text, truncation=which.truncation)
     return at(opened.model, inputs, editor.space), [str(pick) for pick in picks], None
 
 

@@ -119,7 +119,13 @@ def generate(
     from ganzoo.data.images import SUFFIXES
     from ganzoo.runs import find_folder, open_run
 
-    folder = find_folder(run, Path("runs"))
+    try:
+        folder = find_folder(run, Path("runs"))
+    except UserError as error:
+        if run is None or " " not in run:
+            raise
+        hint = f'to have that drawn: ganzoo generate --text "{run}"'
+        raise UserError(*error.lines[:-1], f"{error.lines[-1]}; {hint}") from error
     opened = open_run(folder, registry)
     task = registry.tasks.find(registry.architectures[opened.architecture].task)
     if best and after:
@@ -208,8 +214,8 @@ def _from_noise(
         _write_grid(model, target, total, columns, **how)
         click.echo(f"{total} pictures in {target}")
     else:
-        written = _write_files(model, target, total, bool(per_class), overwrite, **how)
-        click.echo(f"{written} pictures in {target}/")
+        _write_files(model, target, total, bool(per_class), overwrite, **how)
+        click.echo(f"{total} pictures in {target}/")
 
 
 def _refuse(words: Mapping[str, object], why: str) -> None:
@@ -253,35 +259,13 @@ def _write_grid(model: Model, path: Path, count: int, columns: int | None, **how
     save_picture(grid(pictures, columns or columns_for(count, made[0][1], model.data)), path)
 
 
-def _write_files(model: Model, folder: Path, count: int, in_classes: bool, overwrite: bool, **how: Unpack[How]) -> int:
-    from rich.progress import track
+def _write_files(model: Model, folder: Path, count: int, in_classes: bool, overwrite: bool, **how: Unpack[How]) -> None:
+    """The pictures by number, `in_classes` in a folder for each class."""
+    from ganzoo.cli.writing import write_files
+    from ganzoo.sampling import blocks
 
-    from ganzoo.cli.console import console
-    from ganzoo.pictures import save_picture, to_bytes
-    from ganzoo.sampling import BLOCK, blocks
-
-    labels = how["label"]
-
-    def path_of(index: int) -> Path:
-        name = f"{index:06d}.png"
-        return folder / model.data.classes[labels[index]] / name if in_classes and labels else folder / name
-
-    there = next((path for path in map(path_of, range(count)) if path.exists()), None)
-    if there is not None and not overwrite:
-        raise UserError(f"--out {folder}: {there} is there already; choose another folder or add --overwrite")
-    index = 0
-    out = console(stderr=True)
-    for pictures, _ in track(
-        blocks(model, count, **how),
-        "generating",
-        total=-(-count // BLOCK),
-        console=out,
-        disable=not out.is_terminal,
-        transient=True,
-    ):
-        for picture in to_bytes(pictures):
-            path = path_of(index)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_picture(picture, path)
-            index += 1
-    return index
+    labels, classes = how["label"], model.data.classes
+    names = [f"{index:06d}.png" for index in range(count)]
+    if in_classes and labels:
+        names = [f"{classes[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    write_files((pictures for pictures, _ in blocks(model, count, **how)), folder, names, overwrite=overwrite)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganzoo.latents.paths import Way
+    from ganzoo.latents.points import Inputs
 
 STOPS = 5
 STILLS = 8
@@ -51,6 +52,7 @@ def interpolate(
     stops: int | None,
     seeds: tuple[int, ...],
     pick: str | None,
+    texts: tuple[str, ...],
     labels: tuple[str, ...],
     truncation: float | None,
     frames: int | None,
@@ -66,7 +68,9 @@ def interpolate(
     """A walk through the latent space, as a film or a strip. RUN is a folder or a name in runs/ [the newest].
 
     The stops are pictures that `ganzoo generate` makes of the same seed. Several --label are the classes of the stops
-    in turn; a class that is no part of w changes half-way between two stops.
+    in turn; a class that is no part of w changes half-way between two stops. Several --text are their captions; where
+    the model can be told what lies between two captions, one turns into the other. A single picture (--pick 3) under
+    several captions is a walk with the same noise.
 
     \b
     ganzoo interpolate RUN --out walk.gif               past the first five pictures
@@ -74,16 +78,19 @@ def interpolate(
     ganzoo interpolate RUN --pick 3,41,17 --out a.png   stills on the way from picture 3 to 41 and 17
     ganzoo interpolate RUN --seed 1 --seed 8 --out b.mp4   from the first picture of seed 1 to that of 8
     ganzoo interpolate RUN --way lerp --space z         straight through z
+    ganzoo interpolate RUN --text "a red star" --text "a blue star"   from caption to caption, with the same noise
     """
     opened = latents.open_model(run, best, after, device, "interpolate")
-    picks = latents.picks_of(seeds, pick, stops, STOPS)
+    picks = latents.picks_of(seeds, pick, stops, STOPS if len(texts) < 2 else 1)
+    if len(picks) == 1 and stops is None and texts:
+        picks *= len(texts)  # the same noise: only the words change
     if len(picks) < 2:
         raise UserError(f"a walk needs two stops or more, found only picture {picks[0]}; try --stops {STOPS}")
     latents.check_truncation(opened, truncation)
     where = latents.space_of(opened, space)
     how: Way = way or ("slerp" if where == "z" and opened.model.prior_is_normal else "lerp")
     asked = [f"{len(picks)}stops", "loop" if loop else "", space or "", way or ""]
-    marks = ["interpolation", *latents.named(seeds, pick, labels, truncation), *asked]
+    marks = ["interpolation", *latents.named(seeds, pick, texts, labels, truncation), *asked]
     target = out or opened.default(*marks, suffix=".gif")
     latents.check_target(target, out is not None, overwrite, (".gif", ".mp4"))
     from ganzoo.latents import films, paths, points
@@ -92,7 +99,11 @@ def interpolate(
     if kind == ".mp4":
         films.find_av(target)
     given = points.draw(
-        opened.model, picks, label=latents.class_of_each(opened, labels, len(picks)), truncation=truncation
+        opened.model,
+        picks,
+        label=latents.class_of_each(opened, labels, len(picks)),
+        text=latents.caption_of_each(opened, texts, len(picks)),
+        truncation=truncation,
     )
     if where == "z" and "w" in given:
         raise UserError(f"--truncation {truncation:g}: {opened.folder.name} truncates in w; use --space w with it")
@@ -100,7 +111,8 @@ def interpolate(
     places = paths.positions(len(picks), steps, closed=loop)
     if loop and kind != ".png":
         places = places[:-1]  # the film begins again with that picture
-    made = _made(opened, paths.walk(points.at(opened.model, given, where), places, space=where, way=how))
+    ends = points.understood(opened.model, points.at(opened.model, given, where))
+    made = _made(opened, paths.walk(ends, places, space=where, way=how))
     target.parent.mkdir(parents=True, exist_ok=True)
     what = f"{len(picks)} stops, {how} in {where}"
     if kind == ".png":
@@ -112,7 +124,7 @@ def interpolate(
     click.echo(f"{len(made)} frames, {seconds}{what}, in {target}{'' if kind else '/'}")
 
 
-def _made(opened: latents.Opened, inputs: dict[str, Tensor]) -> Tensor:
+def _made(opened: latents.Opened, inputs: Inputs) -> Tensor:
     from ganzoo.cli.progress import loading
     from ganzoo.latents.points import pictures
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ganzoo.cli.captions import line_of, name_of, tell_of
 from ganzoo.cli.naming import generated
 from ganzoo.errors import UserError, did_you_mean
 
@@ -44,6 +45,13 @@ def of_seeds(command: F) -> F:
             help="Keep the noise (or w) within PSI: fewer odd pictures, less variety.",
         ),
         click.option("--label", "labels", multiple=True, metavar="NAME", help="Of this class (a name or number)."),
+        click.option(
+            "--text",
+            "texts",
+            multiple=True,
+            metavar="CAPTION",
+            help="Of this caption, from a model that reads captions; several are for one picture each, in turn.",
+        ),
         click.option(
             "--pick",
             metavar="LIST",
@@ -135,10 +143,13 @@ def picks_of(seeds: Sequence[int], pick: str | None, count: int | None, default:
     return [Pick(seed, number) for seed in seeds or (0,) for number in chosen]
 
 
-def named(seeds: Sequence[int], pick: str | None, labels: Sequence[str], truncation: float | None) -> list[str]:
+def named(
+    seeds: Sequence[int], pick: str | None, texts: Sequence[str], labels: Sequence[str], truncation: float | None
+) -> list[str]:
     """What tells the pictures of these options from others, for the name of a file."""
     which = [f"seed{'+'.join(map(str, seeds or (0,)))}", f"pick{pick}" if pick else ""]
-    return [part for part in (*labels, *which, "" if truncation is None else f"psi{truncation:g}") if part]
+    psi = "" if truncation is None else f"psi{truncation:g}"
+    return [part for part in (name_of(texts), *labels, *which, psi) if part]
 
 
 def class_numbers(opened: Opened, labels: Sequence[str]) -> list[int]:
@@ -167,6 +178,30 @@ def class_numbers(opened: Opened, labels: Sequence[str]) -> list[int]:
 def class_of_each(opened: Opened, labels: Sequence[str], count: int) -> list[int] | None:
     """The class of each of `count` pictures: the ones that were named, in turn; None where none was."""
     found = class_numbers(opened, labels)
+    return [found[index % len(found)] for index in range(count)] if found else None
+
+
+def caption_of_each(opened: Opened, texts: Sequence[str], count: int) -> list[str] | None:
+    """The caption of each of `count` pictures: those that were given, in turn; None where none was, and the model has
+    those that it remembers. What it does not know of them is said.
+
+    Raises:
+        UserError: when the model reads no captions, there are none, or more than pictures.
+    """
+    model = opened.model
+    if texts and "text" not in model.takes:
+        instead = "use --label NAME" if "label" in model.takes else "leave --text out"
+        raise UserError(f"--text {texts[0]!r}: {opened.folder.name} reads no captions; {instead}")
+    if len(texts) > count:
+        pictures = f"{count} picture{'' if count == 1 else 's'}"
+        raise UserError(
+            f"--text {texts[count]!r}: {len(texts)} captions for {pictures}; name more pictures, for example "
+            f"--pick 0-{len(texts) - 1}"
+        )
+    if "text" in model.takes and not texts and not model.data.examples:
+        raise UserError(f'{opened.folder.name} remembers no captions; say what it is to draw: --text "..."')
+    found = [line_of(text) for text in texts]
+    tell_of(opened.folder.name, model, found)
     return [found[index % len(found)] for index in range(count)] if found else None
 
 

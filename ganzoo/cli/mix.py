@@ -32,6 +32,7 @@ def mix(
     others: str | None,
     seeds: tuple[int, ...],
     pick: str | None,
+    texts: tuple[str, ...],
     labels: tuple[str, ...],
     truncation: float | None,
     out: Path | None,
@@ -64,12 +65,13 @@ def mix(
     chosen = layers_of(layers, layer_count(opened.model, many(opened.model, 1)))
     down = latents.picks_of(seeds, pick or ROWS, None, 0)
     across = [Pick(down[0].seed, number) for number in latents.numbers(others or COLUMNS, "--with")]
-    marks = ["mix", *latents.named(seeds, pick, labels, truncation), f"with{others}" if others else "", layers]
+    marks = ["mix", *latents.named(seeds, pick, texts, labels, truncation), f"with{others}" if others else "", layers]
     target = out or opened.default(*marks)
     latents.check_target(target, out is not None, overwrite)
     label = latents.class_of_each(opened, labels, max(len(down), len(across)))
-    rows = draw(opened.model, down, label=label, truncation=truncation)
-    columns = draw(opened.model, across, label=label, truncation=truncation)
+    text = latents.caption_of_each(opened, texts, max(len(down), len(across)))
+    rows = draw(opened.model, down, label=label, text=text, truncation=truncation)
+    columns = draw(opened.model, across, label=label, text=text, truncation=truncation)
     inside = pictures(opened.model, mixed(opened.model, rows, columns, chosen))
     top, left = pictures(opened.model, columns), pictures(opened.model, rows)
     sheet = [torch.ones_like(top[:1]), top]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ganzoo.cli import latents
+from ganzoo.cli.captions import name_of
 from ganzoo.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class How:
 
     space: str | None
     label: str | None
+    text: str | None
     steps: int | None
     starts: int | None
     network: str
@@ -36,7 +38,7 @@ class How:
     seed: int
 
     def given(self) -> list[str]:
-        """The options that somebody gave, as they were typed, but for the label and the seed."""
+        """The options that somebody gave, as they were typed, but for the label, the caption and the seed."""
         words = {"--space": self.space, "--steps": self.steps, "--starts": self.starts, "--pixels": self.pixels}
         words["--network"] = self.network or None
         return [f"{word} {value}" for word, value in words.items() if value is not None]
@@ -44,11 +46,12 @@ class How:
     @property
     def marks(self) -> list[str]:
         """What tells the findings of this search from those of another, for the names of files."""
-        return [part for part in (self.label or "", self.space or "", f"seed{self.seed}" if self.seed else "") if part]
+        words = [name_of([] if self.text is None else [self.text]), self.label or "", self.space or ""]
+        return [part for part in (*words, f"seed{self.seed}" if self.seed else "") if part]
 
 
 def how_to_search(command: F) -> F:
-    """The options of `How`, but for the label and the seed."""
+    """The options of `How`, but for the label, the caption and the seed."""
     for option in (
         click.option(
             "--pixels",
@@ -91,6 +94,11 @@ def how_to_search(command: F) -> F:
 )
 @how_to_search
 @click.option("--label", metavar="NAME", help="The class of the pictures [that of the nearest start].")
+@click.option(
+    "--text",
+    metavar="CAPTION",
+    help="Of a model that reads captions: what the pictures show [the caption of the nearest start].",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random starts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the distances as JSON.")
 @latents.to_a_file
@@ -106,6 +114,7 @@ def project(
     network: str,
     pixels: float | None,
     label: str | None,
+    text: str | None,
     seed: int,
     as_json: bool,
     best: bool,
@@ -125,7 +134,9 @@ def project(
     ganzoo edit RUN --latent runs/RUN/generated/projection-face.safetensors --directions 5
     """
     opened = latents.open_model(run, best, after, device, "project")
-    how = How(space=space, label=label, steps=steps, starts=starts, network=network, pixels=pixels, seed=seed)
+    how = How(
+        space=space, label=label, text=text, steps=steps, starts=starts, network=network, pixels=pixels, seed=seed
+    )
     target = out or opened.default("projection", source.resolve().stem or "pictures", *how.marks)
     latents.check_target(target, out is not None, overwrite)
     search = prepare(opened, how)
@@ -210,13 +221,15 @@ def read_pictures(opened: latents.Opened, source: Path, count: int | None = None
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A search that can begin: `look` sees through `network`, `label` is the class of the pictures, if it was given."""
+    """A search that can begin: `look` sees through `network`, `label` is the class of the pictures, if it was given,
+    and `text` what they show."""
 
     opened: latents.Opened
     wanted: Search
     network: str
     look: Look | None
     label: int | None
+    text: str | None
 
     def __call__(self, pixels: Tensor) -> Found:
         """Look for the latents of pictures (n, C, H, W) in [-1, 1], with a bar."""
@@ -228,7 +241,9 @@ class Prepared:
             def show(done: int, total: int) -> None:
                 progress("searching", done, total)
 
-            return project(self.opened.model, pixels, self.wanted, self.look, label=self.label, progress=show)
+            return project(
+                self.opened.model, pixels, self.wanted, self.look, label=self.label, text=self.text, progress=show
+            )
 
 
 def prepare(opened: latents.Opened, how: How) -> Prepared:
@@ -242,6 +257,7 @@ def prepare(opened: latents.Opened, how: How) -> Prepared:
     plain = latents.space_of(opened, how.space)
     space: Freedom = "w+" if how.space == "w+" else plain
     label = latents.class_numbers(opened, [how.label])[0] if how.label is not None else None
+    text = latents.caption_of_each(opened, [] if how.text is None else [how.text], 1)
     name, look = distance.load_look(opened.registry, how.network, next(opened.model.parameters()).device)
     if how.pixels == 0 and look is None:
         raise UserError(f"--pixels 0 with --network {distance.NONE} leaves nothing to compare by")
@@ -252,7 +268,7 @@ def prepare(opened: latents.Opened, how: How) -> Prepared:
         pixels=projection.PIXELS if how.pixels is None else how.pixels,
         seed=how.seed,
     )
-    return Prepared(opened=opened, wanted=wanted, network=name, look=look, label=label)
+    return Prepared(opened=opened, wanted=wanted, network=name, look=look, label=label, text=text[0] if text else None)
 
 
 def psnr(error: float) -> float:
@@ -262,12 +278,16 @@ def psnr(error: float) -> float:
 
 def _tell(opened: latents.Opened, names: Sequence[str], found: Found, network: str, as_json: bool) -> None:
     """Print how far each picture is from its projection."""
+    from ganzoo.data.names import printable
+
     classes = opened.model.data.classes
     rows = []
     for index, name in enumerate(names):
         row: dict[str, Any] = {"picture": name}
         if "label" in found.inputs:
             row["label"] = classes[int(found.inputs["label"][index])]
+        if "text" in found.inputs:
+            row["text"] = found.inputs["text"][index]
         if network != "none":
             row[f"perceptual[{network}]"] = float(found.perceptual[index])
         decibels = psnr(float(found.pixels[index]))
@@ -278,7 +298,7 @@ def _tell(opened: latents.Opened, names: Sequence[str], found: Found, network: s
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        parts = [str(row["label"])] if "label" in row else []
+        parts = [printable(str(row[name])) for name in ("label", "text") if name in row]
         parts += [f"{name} {value:.3f}" for name, value in row.items() if name.startswith("perceptual")]
         parts += ["the same pixels" if row["psnr"] is None else f"PSNR {row['psnr']:.1f} dB"]
         click.echo(f"{row['picture']}: {', '.join(parts)} (loss {row['start']:.3f} -> {row['loss']:.3f})")

@@ -33,6 +33,7 @@ def truncation(
     count: int | None,
     seeds: tuple[int, ...],
     pick: str | None,
+    texts: tuple[str, ...],
     labels: tuple[str, ...],
     truncation: float | None,
     out: Path | None,
@@ -64,11 +65,14 @@ def truncation(
     for value in values:
         latents.check_truncation(opened, value, "--psi")
     picks = latents.picks_of(seeds, pick, count, COUNT)
-    marks = latents.named(seeds, pick, labels, None)
+    marks = latents.named(seeds, pick, texts, labels, None)
     target = out or opened.default("truncation", *marks, *(psi and (f"psi{'+'.join(psi)}",)), f"n{len(picks)}")
     latents.check_target(target, out is not None, overwrite)
     label = latents.class_of_each(opened, labels, len(picks))
-    rows = [pictures(opened.model, draw(opened.model, picks, label=label, truncation=value)) for value in values]
+    text = latents.caption_of_each(opened, texts, len(picks))
+    rows = [
+        pictures(opened.model, draw(opened.model, picks, label=label, text=text, truncation=value)) for value in values
+    ]
     target.parent.mkdir(parents=True, exist_ok=True)
     save_picture(grid(torch.cat(rows), len(picks)), target)
     click.echo(f"{len(picks)} pictures at psi {', '.join(words)} (from above) in {target}")

@@ -54,14 +54,18 @@ def walk(stops: Mapping[str, Any], places: Tensor, *, space: Space, way: Way) ->
     """The inputs at these `positions` of a walk over the rows of `stops`; the row behind the last is the first again.
 
     The latent of `space` goes the `way` that is asked for. The noise of a model's layers goes on an arc, on which it
-    stays normal; other numbers go straight; what cannot lie between two values (a class) is that of the nearer stop. At
-    a stop, everything is exactly what it is there.
+    stays normal; other numbers go straight; what cannot lie between two values (a class, a caption in words) is that of
+    the nearer stop. At a stop, everything is exactly what it is there.
     """
     count = count_of(stops)
     near = places.floor().long().clamp_max(max(int(places.max().ceil()) - 1, 0))
     share = places - near
     made: Inputs = {}
     for name, values in stops.items():
+        if isinstance(values, list):
+            nearer = (near + (share >= 0.5)) % count
+            made[name] = [values[stop] for stop in nearer.tolist()]
+            continue
         a, b = values[(near % count).to(values.device)], values[((near + 1) % count).to(values.device)]
         t = share.to(values.device)
         if not values.is_floating_point():

@@ -1,7 +1,7 @@
 """Points of a model's latent space: those of seeds, those of a file, and the pictures that they give.
 
 A point is what `Model.generate` takes, one row for each picture: the latent `z`, where a model has an intermediate one
-also `w`, and whatever else it needs (labels, the noise of its layers).
+also `w`, and whatever else it needs (labels, captions as a list of strings, the noise of its layers).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ganzoo.engine.files import write_atomic
 from ganzoo.engine.noise import Noise
 from ganzoo.errors import UserError
 from ganzoo.model import Model, SampleRequest
-from ganzoo.sampling import BLOCK
+from ganzoo.sampling import BLOCK, given_to
 
 Space = Literal["z", "w"]
 Inputs = dict[str, Any]
@@ -42,14 +42,20 @@ class Pick:
 
 
 def draw(
-    model: Model, picks: Sequence[Pick], *, label: Sequence[int] | None = None, truncation: float | None = None
+    model: Model,
+    picks: Sequence[Pick],
+    *,
+    label: Sequence[int] | None = None,
+    text: Sequence[str] | None = None,
+    truncation: float | None = None,
 ) -> Inputs:
     """The inputs of these pictures, a row each: what `ganzoo.sampling.blocks` makes them from.
 
     `label` is the class of each; a conditional model without them has the classes in turn, by the picture's number.
+    `text` is the caption of each; a model that reads captions has without them those that it remembers, in turn.
 
     Raises:
-        UserError: when the model has no latent `z`.
+        UserError: when the model has no latent `z`, or reads captions and there are none.
     """
     device = next(model.parameters()).device
     noises: dict[tuple[int, int], Noise] = {}
@@ -59,32 +65,34 @@ def draw(
         key = (pick.seed, block)
         if key not in noises:
             noises[key] = Noise(pick.seed, "generate", block, count=BLOCK, device=device)
-        given = {}
-        if "label" in model.takes:
-            wanted = label[index] if label is not None else pick.number % len(model.data.classes)
-            given["label"] = torch.full((BLOCK,), wanted, device=device)
+        given = given_to(
+            model,
+            [pick.number] * BLOCK,
+            label=[label[index]] if label is not None and "label" in model.takes else None,
+            text=None if text is None else text[index],
+        )
         request = SampleRequest(count=BLOCK, noise=noises[key], given=given, truncation=truncation)
         rows.append(rows_of(_inputs(model, request), [row]))
     return joined(rows)
 
 
-def many(model: Model, count: int, *, seed: int = 0, label: Tensor | None = None) -> Inputs:
-    """Inputs of `count` random pictures, of the classes of `label` (count,) or of all in turn.
+def many(model: Model, count: int, *, seed: int = 0, label: Tensor | None = None, text: str | None = None) -> Inputs:
+    """Inputs of `count` random pictures, of the classes of `label` (count,) or of all in turn; of the caption `text`,
+    or of those that the model remembers in turn (empty ones where it remembers none: it has latents all the same).
 
     Raises:
         UserError: when the model has no latent `z`.
     """
-    device = next(model.parameters()).device
-    given: Inputs = {}
-    if "label" in model.takes:
-        turns = torch.arange(count, device=device) % len(model.data.classes)
-        given["label"] = turns if label is None else label.to(device)
-    noise = Noise(seed, "latents", count=count, device=device)
+    if text is None and "text" in model.takes and not model.data.examples:
+        text = ""
+    known = label.tolist() if label is not None and "label" in model.takes else None
+    given = given_to(model, range(count), label=known, text=text)
+    noise = Noise(seed, "latents", count=count, device=next(model.parameters()).device)
     return _inputs(model, SampleRequest(count=count, noise=noise, given=given))
 
 
 def _inputs(model: Model, request: SampleRequest) -> Inputs:
-    if others := sorted(set(model.takes) - {"label"}):
+    if others := sorted(set(model.takes) - {"label", "text"}):
         raise UserError(
             f"{type(model).__name__} has no latent of its own: it makes its pictures from {' and '.join(others)}"
         )
@@ -104,12 +112,31 @@ def lasting(model: Model, inputs: Mapping[str, Any]) -> Inputs:
 
 def rows_of(inputs: Mapping[str, Any], rows: Sequence[int]) -> Inputs:
     """These rows of every input."""
-    return {name: values[list(rows)] for name, values in inputs.items()}
+    return {
+        name: [values[row] for row in rows] if isinstance(values, list) else values[list(rows)]
+        for name, values in inputs.items()
+    }
 
 
 def joined(parts: Sequence[Mapping[str, Any]]) -> Inputs:
     """The rows of all parts, one below the other."""
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {
+        name: [one for part in parts for one in part[name]]
+        if isinstance(values, list)
+        else torch.cat([part[name] for part in parts])
+        for name, values in parts[0].items()
+    }
+
+
+def understood(model: Model, inputs: Mapping[str, Any]) -> Inputs:
+    """The inputs with what their captions mean (`Model.sentences`) in place of the words, where the model can be told
+    that: then there is a way from one caption to another, and the words need not be read again."""
+    if "text" not in inputs:
+        return dict(inputs)
+    with torch.no_grad():
+        meaning = model.sentences(inputs["text"])
+    others = {name: values for name, values in inputs.items() if name != "text"}
+    return dict(inputs) if meaning is None else {**others, "sentence": meaning}
 
 
 def count_of(inputs: Mapping[str, Any]) -> int:
@@ -179,14 +206,16 @@ class Statistics:
         return float((self.sample @ direction.to(self.sample)).reshape(len(self.sample), -1).std(0).mean())
 
 
-def statistics(model: Model, space: Space, *, label: int | None = None, seed: int = 0) -> Statistics:
-    """Mean and spread of `SAMPLES` random latents; of a conditional model of that class, or of all.
+def statistics(
+    model: Model, space: Space, *, label: int | None = None, text: str | None = None, seed: int = 0
+) -> Statistics:
+    """Mean and spread of `SAMPLES` random latents; of a conditional model of that class or caption, or of all.
 
     Raises:
         UserError: when the model has no such latent.
     """
     labels = None if label is None else torch.full((SAMPLES,), label)
-    sample = at(model, many(model, SAMPLES, seed=seed, label=labels), space)[space].float()
+    sample = at(model, many(model, SAMPLES, seed=seed, label=labels, text=text), space)[space].float()
     mean = sample.mean(0, keepdim=True)
     spread = float((sample - mean).square().mean().sqrt())
     if space == "z" and model.prior_is_normal:
@@ -197,13 +226,16 @@ def statistics(model: Model, space: Space, *, label: int | None = None, seed: in
 # -------------------------------------------------------------------------------------------------------------- files
 
 
-def save_latents(path: Path, inputs: Mapping[str, Tensor], names: Sequence[str], **facts: str) -> None:
-    """Write inputs of `generate` as .safetensors; `names` is what the rows are called, `facts` go into the header."""
+def save_latents(path: Path, inputs: Mapping[str, Any], names: Sequence[str], **facts: str) -> None:
+    """Write inputs of `generate` as .safetensors; `names` is what the rows are called, `facts` go into the header, and
+    so do captions."""
     from safetensors.torch import save
 
-    tensors = {name: values.detach().cpu().contiguous().clone() for name, values in inputs.items()}
+    words = {name: values for name, values in inputs.items() if isinstance(values, list)}
+    tensors = {name: v.detach().cpu().contiguous().clone() for name, v in inputs.items() if name not in words}
+    header = {"format": FORMAT, "names": list(names), **facts, **({"words": words} if words else {})}
     # One entry: of several, safetensors does not keep the order, and the same latents would be other bytes.
-    content = save(tensors, {HEADER: json.dumps({"format": FORMAT, "names": list(names), **facts})})
+    content = save(tensors, {HEADER: json.dumps(header)})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, lambda stream: stream.write(content))
 
@@ -226,24 +258,32 @@ def load_latents(path: Path, model: Model) -> tuple[Inputs, list[str]]:
         if facts.get("format") != FORMAT:
             raise ValueError(f"its format is {facts.get('format')!r}, expected {FORMAT!r}")
         names = [str(name) for name in facts["names"]]
+        inputs |= {name: [str(text) for text in texts] for name, texts in facts.get("words", {}).items()}
+        if any(len(values) != len(names) for values in inputs.values()):
+            raise ValueError(f"not every input has the {len(names)} rows that it names")
     except Exception as error:  # a damaged file, in whatever way the reader puts it
         raise UserError(f"{path} cannot be read as latents: {type(error).__name__}: {error}") from error
     _refuse_misfits(path, inputs, model)
     return inputs, names
 
 
-def _refuse_misfits(path: Path, inputs: Mapping[str, Tensor], model: Model) -> None:
+def _refuse_misfits(path: Path, inputs: Mapping[str, Any], model: Model) -> None:
     """Raise unless a fresh input of the model has the same names and shapes."""
     fresh = many(model, 1)
     if intermediate(model, fresh) is not None:
         fresh = at(model, fresh, "w")
-    for name, values in inputs.items():
-        if name not in fresh or fresh[name].shape[1:] != values.shape[1:]:
-            there = tuple(fresh[name].shape[1:]) if name in fresh else "none"
-            raise UserError(
-                f"{path} is of another model: its {name} has shape {tuple(values.shape[1:])}, this model's {there}"
-            )
+    for name in inputs:
+        found, there = (_shape(given.get(name)) for given in (inputs, fresh))
+        if found != there:
+            raise UserError(f"{path} is of another model: its {name} has shape {found}, this model's {there}")
     latent = {"z", "w"} & set(inputs)
     missing = sorted(set(fresh) - set(inputs) - {"z", "w"})
     if not latent or missing:
         raise UserError(f"{path} is of another model: it has no {'z' if not latent else missing[0]}")
+
+
+def _shape(values: Tensor | list[str] | None) -> tuple[int, ...] | str:
+    """The shape of a row of an input, in words where it is no tensor."""
+    if values is None:
+        return "none"
+    return "(words)" if isinstance(values, list) else tuple(values.shape[1:])

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganzoo.errors import UserError
 from ganzoo.latents.distance import Look, far
-from ganzoo.latents.points import Inputs, Space, at, joined, lasting, many, rows_of, statistics
+from ganzoo.latents.points import Inputs, Space, at, joined, lasting, many, rows_of, statistics, understood
 from ganzoo.model import Model
 from ganzoo.modes import evaluating
 
@@ -76,13 +76,15 @@ def project(
     look: Look | None = None,
     *,
     label: int | Tensor | None = None,
+    text: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
     """The latents whose pictures come nearest to `truth`, float (n, C, H, W) in [-1, 1].
 
     The loss of a picture is its perceptual distance through `look` plus `search.pixels` times the mean squared error of
     its values; without `look` the latter alone. What is found for a picture does not depend on the others. `label` is
-    the class of all, or of each (n,); a conditional model without it takes that of the nearest start.
+    the class of all, or of each (n,); a conditional model without it takes that of the nearest start. `text` is the
+    caption of all; a model that reads captions takes without it that of the nearest start, of those that it remembers.
     `progress(done, total)` is called after each step.
 
     Raises:
@@ -101,7 +103,7 @@ def project(
     blocks = [(each, block) for each, group in zip(classes, groups, strict=True) for block in group.split(AT_ONCE)]
     found: list[Found] = []
     with torch.inference_mode(False), torch.enable_grad(), evaluating(model, frozen=True):
-        starts = {each: _Start.of(model, search, each) for each in classes}
+        starts = {each: _Start.of(model, search, each, text) for each in classes}
         for each, block in blocks:
 
             def step(done: int, first: int = len(found) * search.steps) -> None:
@@ -158,14 +160,17 @@ class _Start:
     spread: float
 
     @classmethod
-    def of(cls, model: Model, search: Search, label: int | None) -> _Start:
-        """The mean latent, and `search.starts` random ones; where the class is open, of every class in turn."""
+    def of(cls, model: Model, search: Search, label: int | None, text: str | None) -> _Start:
+        """The mean latent, and `search.starts` random ones; where the class or the caption is open, of every one in
+        turn."""
         space = space_of(search.space)
         classes = len(model.data.classes) if "label" in model.takes and label is None else 1
+        if "text" in model.takes and text is None:
+            classes = max(classes, len(model.data.examples))
         count = max(search.starts, A_CLASS * classes) if classes > 1 else search.starts
         labels = None if label is None else torch.full((count + classes,), label)
-        inputs = at(model, many(model, count + classes, seed=search.seed, label=labels), space)
-        where = statistics(model, space, label=label, seed=search.seed)
+        inputs = at(model, many(model, count + classes, seed=search.seed, label=labels, text=text), space)
+        where = statistics(model, space, label=label, text=text, seed=search.seed)
         inputs[space] = inputs[space].clone()
         inputs[space][:classes] = where.mean.to(inputs[space])
         with torch.no_grad():
@@ -192,6 +197,7 @@ def _improve(model: Model, goal: _Goal, begin: _Start, search: Search, step: Cal
     with torch.no_grad():
         inputs = rows_of(begin.inputs, goal.to_each(begin.pictures).argmin(1).tolist())
         inputs[space] = _encoded(model, goal, inputs, space)
+    told = understood(model, inputs)
     tied = search.space == "w" and inputs[space].dim() == 3
     begun = (inputs[space] - begin.mean) / begin.spread
     moved = (begun.mean(1, keepdim=True) if tied else begun).detach().clone().requires_grad_(True)
@@ -205,7 +211,7 @@ def _improve(model: Model, goal: _Goal, begin: _Start, search: Search, step: Cal
     adam = torch.optim.Adam([moved], lr=search.lr, betas=(0.9, 0.99))
     for done in range(search.steps + 1):
         now = latent()
-        losses = goal.loss(goal.terms(model.generate({**inputs, space: now}).float()))
+        losses = goal.loss(goal.terms(model.generate({**told, space: now}).float()))
         better = losses.detach() < lowest
         lowest = torch.where(better, losses.detach(), lowest)
         best = torch.where(better.view(-1, *[1] * (best.dim() - 1)), now.detach(), best)

@@ -16,7 +16,7 @@ Discriminator = Callable[[Tensor], Tensor]
 
 
 @contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
+def eager_float32(device: torch.device) -> Iterator[None]:
     """float32 without autocast, and compiled networks run as they are written."""
     with torch.autocast(device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         yield
@@ -27,7 +27,7 @@ def squared_gradient_norms(discriminator: Discriminator, pictures: Tensor) -> Te
 
     `pictures`: (N, C, H, W). A discriminator that gives several logits a picture has them summed.
     """
-    with full_precision(pictures.device):
+    with eager_float32(pictures.device):
         point = pictures.detach().float().requires_grad_(True)
         logits = discriminator(point)
         (gradient,) = torch.autograd.grad(logits.sum(), point, create_graph=True)

@@ -32,7 +32,7 @@ from ganzoo.adversarial import AdversarialModel, adversarial_phases
 from ganzoo.data.base import DataSpec
 from ganzoo.errors import UserError
 from ganzoo.model import Adam, Batch, Phase, SampleRequest
-from ganzoo.nn.penalties import full_precision
+from ganzoo.nn.penalties import eager_float32
 from ganzoo_stylegan.config import Config
 from ganzoo_stylegan.networks import Discriminator, RunningMean, Synthesis
 from ganzoo_stylegan.networks import Mapping as MappingNetwork
@@ -131,7 +131,7 @@ class StyleGAN(AdversarialModel):
     def path_loss(self, batch: Batch) -> dict[str, Tensor]:
         """How far the lengths are from their running mean; those of 1 in `path_share` pictures."""
         data, every = self.data, self.config.path_share
-        with full_precision(batch.image.device):
+        with eager_float32(batch.image.device):
             label = batch.label[::every] if self.conditional else None
             w = self.mapping(batch.randn(self.latent, stream="path-z")[::every], label)
             noise = batch.randn(self.synthesis.noises, stream="path-noise")[::every]

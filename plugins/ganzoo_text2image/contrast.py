@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ganzoo.model import Batch
-from ganzoo.nn.penalties import full_precision
+from ganzoo.nn.penalties import eager_float32
 
 
 def caption_keys(texts: Sequence[str]) -> Tensor:
@@ -79,7 +79,7 @@ def matching_penalty(
     """Mean of (|gradient by the picture| + |gradient by the sentence|)^power of the verdicts on real pictures (N, C, H,
     W) under their own captions (N, d) (Tao et al., 2022, equation 1): there, and there alone, the discriminator is to
     be flat."""
-    with full_precision(pictures.device):
+    with eager_float32(pictures.device):
         points = [pictures.detach().float().requires_grad_(True), sentences.detach().float().requires_grad_(True)]
         gradients = torch.autograd.grad(verdict(*points).sum(), points, create_graph=True)
         norms = [(gradient.square().flatten(1).sum(1) + 1e-12).sqrt() for gradient in gradients]
