@@ -179,6 +179,19 @@ def test_words_that_it_does_not_know_are_said_and_so_is_what_it_does_not_read(ru
     assert unread == "ganzoo: too long: toy-words does not read the end of 1 of the captions (from 'it is blue' on)"
 
 
+def test_the_end_of_one_caption_is_shortened_where_it_is_long(run: Path, here: Call) -> None:
+    answer = here("generate", "--text", "it is " * 30, "-n", "1")
+    start = ("it is " * 30)[: 60 - 3]
+    assert answer.err == f"ganzoo: too long: toy-words does not read the end of the caption (from '{start}...' on)\n"
+
+
+def test_a_caption_in_the_place_of_a_run_is_told_where_it_belongs(run: Path, here: Call) -> None:
+    answer = here("generate", RED)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert answer.err.startswith("ganzoo: there is no run 'a red picture'")
+    assert answer.err.endswith('to have that drawn: ganzoo generate --text "a red picture"\n')
+
+
 def test_an_empty_caption_is_drawn_with_a_remark(run: Path, here: Call, cwd: Path) -> None:
     answer = here("generate", "--text", "", "-n", "2", "--out", "made")
     assert answer.code == 0
@@ -195,6 +208,7 @@ def test_an_empty_caption_is_drawn_with_a_remark(run: Path, here: Call, cwd: Pat
         (("--texts", "runs"), ("--texts runs", "folder")),
         (("--texts", "empty.txt"), ("--texts empty.txt", "no caption in it", "one caption a line")),
         (("--texts", "latin.txt"), ("--texts latin.txt", "not UTF-8 (byte 3: 0xfc)", "iconv -f latin1 -t utf-8")),
+        (("--texts", "picture.png"), ("--texts picture.png", "no text", "one caption a line")),
         (("--texts", "many.txt"), ("101 captions", "at most 100", "--out pictures/")),
         (("--texts", "many.txt", "--out", "a.png"), ("101 captions", "--out a/")),
         (("--text", "\udcff"), ("--text '\\udcff'", "not UTF-8", "--texts FILE")),
@@ -210,6 +224,7 @@ def test_mistakes_are_one_line_that_says_what_to_type(
     (cwd / "good.txt").write_text("red\n")
     (cwd / "empty.txt").write_text(" \n\n")
     (cwd / "latin.txt").write_bytes("grün\n".encode("latin1").replace(b"gr\xfc", b"gr \xfc"))
+    (cwd / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00")
     (cwd / "many.txt").write_text("red\n" * 101)
     answer = here("generate", str(run), *words)
     assert (answer.code, answer.out) == (2, ""), answer
@@ -502,10 +517,3 @@ def test_a_run_is_measured_beside_one_that_reads_no_captions(
     assert len({row["estimates"]["kid"]["passport"]["key"] for row in found.values()}) == 1
     assert found["vanilla"]["estimates"]["toy_obedience"]["note"] == "nobody knows the captions of these pictures"
     assert build_model(zoo.architectures["vanilla"], other.run.settings, other.run.data).takes == ()
-
-
-def test_a_yardstick_that_reads_no_captions_is_refused(run: Path, here: Call) -> None:
-    answer = here("eval", str(run), "--compare", "vae")
-    assert answer.code == 2
-    (line,) = answer.err.splitlines()
-    assert "toy-words reads captions and vae does not" in line

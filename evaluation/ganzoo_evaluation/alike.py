@@ -12,18 +12,16 @@ from typing import Any
 
 from ganzoo import training
 from ganzoo.cards import Architecture
-from ganzoo.cli.progress import loading, reporter_for
+from ganzoo.cli.train_run import at_work, carry_out, load_last, new_run, open_all
 from ganzoo.config import RUNTIME, Settings, facts
-from ganzoo.data.base import Data
-from ganzoo.engine import checkpoint
+from ganzoo.data.base import DataSpec
 from ganzoo.errors import GanzooError, UserError
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, list_runs, open_run
 from ganzoo.training import Job
 from ganzoo_evaluation.run_subjects import summary_of
 from ganzoo_evaluation.session import Session
-from ganzoo_evaluation.targets import RunTarget
-from ganzoo_evaluation.while_training import make_evaluator
+from ganzoo_evaluation.targets import RunTarget, reads_captions
 
 
 class Stopped(GanzooError):
@@ -56,7 +54,11 @@ def trained_alike(
         UserError: when it cannot be trained on these data.
         Stopped: when a signal stopped the training.
     """
-    return trained(session, job_alike(session.registry, target, card, seed), target.run, root)
+    job = job_alike(session.registry, target, card, seed)
+    try:
+        return trained(session, job, root)
+    except UserError as error:
+        raise _of_comparison(card, error) from error
 
 
 def trained_with_seed(session: Session, target: RunTarget, root: Path, seed: int) -> RunTarget:
@@ -67,10 +69,10 @@ def trained_with_seed(session: Session, target: RunTarget, root: Path, seed: int
     """
     if seed == target.run.settings.seed:
         return target
-    return trained(session, replace(target.job, settings=replace(target.run.settings, seed=seed)), target.run, root)
+    return trained(session, replace(target.job, settings=replace(target.run.settings, seed=seed)), root)
 
 
-def trained(session: Session, job: Job, like: Run, root: Path) -> RunTarget:
+def trained(session: Session, job: Job, root: Path) -> RunTarget:
     """A finished run of the job: one that is there already, one that was stopped and goes on, or a new one.
 
     Raises:
@@ -79,38 +81,22 @@ def trained(session: Session, job: Job, like: Run, root: Path) -> RunTarget:
     """
     registry, group = session.registry, session.group
     job = training.pin_precision(job, group.device)
-    run = find_alike(registry, job, like, root)
+    data, examples = open_all(registry, job)
+    run = find_alike(registry, job, data.spec, root)
     if run is not None and summary_of(run).get("state") == "finished":
         return RunTarget(run=run, job=job)
-    with loading() as progress:
-        data = training.open_data(registry, job, progress=progress)
-    if run is None:
-        training.check_buildable(job, data)
-        made = training.make_run(registry, job, data, None, root).folder if group.first else Path()
-        run = open_run(Path(group.broadcast_text(str(made))), registry)
-    with training.lock(run.folder) if group.first else nullcontext():
-        number = _train(session, run, job, data)
-    if number is not None:
-        raise Stopped(run.folder, number)
+    begun = run is not None
+    run = run or new_run(registry, job, data, examples, group, None, root)
+    with (
+        training.lock(run.folder) if group.first else nullcontext(),
+        at_work(registry, run, job, data, examples, group) as (trainer, reporter),
+    ):
+        if begun:
+            load_last(trainer, run)
+        outcome = carry_out(trainer, run, reporter)
+    if outcome.signal is not None:
+        raise Stopped(run.folder, outcome.signal)
     return RunTarget(run=run, job=job)
-
-
-def _train(session: Session, run: Run, job: Job, data: Data) -> int | None:
-    """Train to the end; the signal that stopped it before, if one did."""
-    registry, group = session.registry, session.group
-    reporter = reporter_for(run, group.first)
-    with reporter:
-        with loading() as progress:
-            evaluator = None
-            if run.settings.eval_every:
-                evaluator = make_evaluator(registry, run, job, data, group, progress)
-            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator)
-        if any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS)):
-            trainer.load_state(checkpoint.load_run(run.folder, False))
-        reporter.begun(trainer)
-        outcome = trainer.run()
-        reporter.ended(outcome)
-    return outcome.signal
 
 
 def spread_over_seeds(
@@ -136,7 +122,7 @@ def spread_over_seeds(
 
 def job_alike(registry: Registry, target: RunTarget, card: Architecture, seed: int | None = None) -> Job:
     """What to train: the other architecture on the run's data, with the recipe that it has for them, as many pictures,
-    the same size; a yardstick takes the run's networks.
+    the same size; a yardstick takes the run's networks, unless these read captions, for which it has no place.
 
     Raises:
         UserError: when the settings do not go together.
@@ -154,13 +140,17 @@ def job_alike(registry: Registry, target: RunTarget, card: Architecture, seed: i
         "eval_count": settings.eval_count,
         "precision": settings.precision,
     }
-    if card.yardstick:
+    if card.yardstick and not reads_captions(target):
         wanted["like"] = run.architecture
         wanted["like_settings"] = own_settings(settings)
     try:
         return training.plan_job(registry, card.name, target.job.source, None, wanted)
     except UserError as error:
-        raise UserError(*(f"--compare {card.name}: {line}" for line in error.lines)) from error
+        raise _of_comparison(card, error) from error
+
+
+def _of_comparison(card: Architecture, error: UserError) -> UserError:
+    return UserError(*(f"--compare {card.name}: {line.removeprefix('--data ')}" for line in error.lines))
 
 
 def own_settings(settings: Settings) -> tuple[str, ...]:
@@ -175,15 +165,15 @@ def own_settings(settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def find_alike(registry: Registry, job: Job, run: Run, root: Path) -> Run | None:
-    """A run of the same job on the same data, the newest; settings that change nothing may differ."""
+def find_alike(registry: Registry, job: Job, data: DataSpec, root: Path) -> Run | None:
+    """A run of the same job on the same `data`, the newest; settings that change nothing may differ."""
     wanted = _comparable(job.settings)
     for folder in reversed(list_runs(root)):
         try:
             found = open_run(folder, registry)
         except UserError:
             continue
-        same = found.architecture == job.card.name and found.data.fingerprint == run.data.fingerprint
+        same = found.architecture == job.card.name and found.data.fingerprint == data.fingerprint
         if same and _comparable(found.settings) == wanted:
             return found
     return None

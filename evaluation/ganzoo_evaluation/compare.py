@@ -1,7 +1,8 @@
 """One model against another: `ganzoo eval --compare ARCH` trains the other alike and asks of both what textbooks claim.
 
 Against a yardstick (an architecture whose card says so) the other is built of the same generator and trained on the
-same data with the same number of pictures; then the two differ in nothing but how they learn.
+same data with the same number of pictures; then the two differ in nothing but how they learn. Beside a model that reads
+captions a yardstick has networks of its own, and draws pictures of the set without being told which.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ganzoo.cards import Architecture, Task
+from ganzoo.cards import Task
 from ganzoo.cli.progress import loading
 from ganzoo.engine.noise import Noise
 from ganzoo.errors import UserError, did_you_mean
@@ -32,7 +33,7 @@ from ganzoo_evaluation.facts import (
     reconstructions,
     stability,
 )
-from ganzoo_evaluation.panels import neighbours_panel, rows_panel
+from ganzoo_evaluation.panels import captions_panels, neighbours_panel, rows_panel
 from ganzoo_evaluation.results import Curve, Panel, Report, Series
 from ganzoo_evaluation.run_subjects import PLAIN
 from ganzoo_evaluation.session import Session
@@ -59,9 +60,9 @@ def compare_with(session: Session, other: str, seeds: int, root: Path, command: 
         )
     check_task(target.job.task, other)
     if other in registry.architectures:
-        _check_given(target, registry.architectures[other])
         session.evaluation()  # a mistake in the metrics is said before a training begins
         target_other = trained_alike(session, target, registry.architectures[other], root)
+        session.join(target_other, root)
         spread = spread_over_seeds(session, target, registry.architectures[other], seeds, root)
     else:
         if not (Path(other) / CONFIG).is_file() and not (root / other / CONFIG).is_file():
@@ -77,19 +78,25 @@ def compare_with(session: Session, other: str, seeds: int, root: Path, command: 
                 f"--compare {other}: {opened.run.name} makes pictures of {opened.run.data.size} px, {target.run.name} "
                 f"of {target.run.data.size} px; nothing can be said of two kinds of pictures"
             )
-    session.targets = [target, target_other]
+        session.join(target_other, root)
+    session.remarks += _unequal(target, target_other)
     with loading() as progress:
         session.progress = progress
         return _report(session, command, started, spread)
 
 
-def _check_given(target: RunTarget, card: Architecture) -> None:
-    """Raise where a yardstick would have to be given captions, for which it has no place."""
-    if card.yardstick and reads_captions(target):
-        raise UserError(
-            f"--compare {card.name}: {target.run.name} reads captions and {card.name} does not; compare two runs that "
-            f"do: ganzoo eval {target.run.folder} OTHER-RUN"
-        )
+def _unequal(*targets: RunTarget) -> list[str]:
+    """What is to be said of a side that reads captions beside one that does not."""
+    reader = next((target for target in targets if reads_captions(target)), None)
+    other = next((target for target in targets if not reads_captions(target)), None)
+    if reader is None or other is None:
+        return []
+    alone = other.job.card.yardstick and not getattr(other.run.settings, "like", "")
+    own = " and has networks of its own" if alone else ""
+    return [
+        f"{other.run.name} reads no captions{own}: it is measured by its pictures as a set, and only {reader.run.name} "
+        "by whether each is what was asked for"
+    ]
 
 
 def check_task(task: Task, other: str) -> None:
@@ -115,6 +122,7 @@ def _report(session: Session, command: str, started: float, spread: dict[str, fl
         side = Side(target=target, subject=subjects[0], row=mine[0])
         nearest = neighbours_panel(evaluation, subjects[0], mine[0])
         panels += [nearest] if nearest is not None else []
+        panels += captions_panels(evaluation, subjects[0])
         side.row.estimates |= stability(evaluation, side, spread)
         side.row.estimates |= reconstructions(evaluation, side)
         for row in mine[1:]:

@@ -19,7 +19,7 @@ from ganzoo.pictures import to_bytes
 from ganzoo.runs import METRICS, Run
 from ganzoo_evaluation.base import Value
 from ganzoo_evaluation.evaluate import Evaluation
-from ganzoo_evaluation.paired import CAP, psnr, ssim
+from ganzoo_evaluation.paired import CAP, WINDOW, psnr, ssim
 from ganzoo_evaluation.panels import rows_panel
 from ganzoo_evaluation.passport import Estimate, estimate
 from ganzoo_evaluation.perceptual import embedded_distance
@@ -226,10 +226,9 @@ def reconstructions(evaluation: Evaluation, side: Side) -> dict[str, Estimate]:
         made.append(block.pictures)
         truth.append(block.truth)
     both = (torch.cat(made), torch.cat([one for one in truth if one is not None]))
-    values = {
-        "psnr_encode": _mean_of(psnr(*both), {"pictures": len(both[0])}),
-        "ssim_encode": _mean_of(ssim(*both), {"pictures": len(both[0])}),
-    }
+    values = {"psnr_encode": _mean_of(psnr(*both), {"pictures": len(both[0])})}
+    if min(both[0].shape[2:]) >= WINDOW:  # smaller pictures have no structure to compare
+        values["ssim_encode"] = _mean_of(ssim(*both), {"pictures": len(both[0])})
     subject = replace(side.subject, name=pictures.name, pictures=pictures)
     sample = side.row.estimates.get("fd")
     if sample is not None and sample.value is not None:

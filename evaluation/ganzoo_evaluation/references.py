@@ -14,6 +14,7 @@ from ganzoo.data.store import open_store
 from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import Registry
 from ganzoo.runs import Run
+from ganzoo.training import Job
 from ganzoo_evaluation.sets import DataPictures, FilePictures
 from ganzoo_evaluation.statistics_files import SUFFIX
 from ganzoo_evaluation.subjects import Reference
@@ -142,14 +143,15 @@ def _held_out(registry: Registry, source: str, request: DataRequest) -> DataPict
 
 
 def reference_of(
-    registry: Registry, target: RunTarget, progress: Progress | None = None
+    registry: Registry, targets: Sequence[RunTarget], progress: Progress | None = None
 ) -> tuple[Reference, list[str]]:
-    """What a run was trained on, and what its data set holds out.
+    """What runs of one set were trained on, and what it holds out, with all that any of them needs: captions, labels.
 
     Raises:
         UserError: when the data are gone.
     """
-    job, run = target.job, target.run
+    target = next(filter(reads_captions, targets), targets[0])
+    job, run = _with_fields(target, targets), target.run
     try:
         training.check_source(registry, job.source)
     except UserError as error:
@@ -159,12 +161,21 @@ def reference_of(
         ) from error
     train = training.open_data(registry, job, progress=progress)
     remarks = []
-    if train.spec.fingerprint != run.data.fingerprint:
+    as_then = [field.name for field in train.spec.fields] == [field.name for field in run.data.fields]
+    if as_then and train.spec.fingerprint != run.data.fingerprint:
         remarks.append(f"{job.source} has changed since {run.name} was trained on it")
     found = training.open_held_out(registry, job, progress)
-    field = output_field(target)
-    held = None if found is None else DataPictures(found, f"{run.data.name} (test)", field=field)
-    return Reference(run.data.name, DataPictures(train, run.data.name, field=field), held), remarks
+    output = output_field(target)
+    held = None if found is None else DataPictures(found, f"{run.data.name} (test)", field=output)
+    return Reference(run.data.name, DataPictures(train, run.data.name, field=output), held), remarks
+
+
+def _with_fields(target: RunTarget, targets: Sequence[RunTarget]) -> Job:
+    """The job of a run, which reads what the others need too where its data have it."""
+    task = target.job.task
+    needed = [field for other in targets for field in (*other.job.task.batch, *other.job.task.optional)]
+    more = tuple(field for field in dict.fromkeys(needed) if field not in (*task.batch, *task.optional))
+    return replace(target.job, task=replace(task, optional=(*task.optional, *more))) if more else target.job
 
 
 def output_field(target: RunTarget) -> str:

@@ -54,6 +54,8 @@ class Session:
     progress: Progress | None = None
     ways: list[Way] = field(default_factory=list)
     """Of runs whose models take pictures in: the way of each run, in their order."""
+    real: str | None = None
+    """What `--real` named, if it did."""
 
     @property
     def folder(self) -> Path | None:
@@ -85,6 +87,24 @@ class Session:
             return None
         reference, run = self.reference, reader.run
         return captions_for(reference.held_out, reference.train, run.name, run.data, self.count)
+
+    def join(self, other: RunTarget, root: Path) -> None:
+        """Take in a run to compare with. Where it is the first that reads captions, they are read with the reference.
+
+        Raises:
+            UserError: when the data are gone.
+        """
+        first, unread = self.runs[0], not any(map(reads_captions, self.runs))
+        self.targets = [*self.targets, other]
+        if not unread or not reads_captions(other):
+            return
+        self.__dict__.pop("captions", None)  # it was None until now
+        if self.real is not None and not is_source(first.run, self.real):
+            trained_on = self.reference.trained_on
+            self.reference, _ = open_real(self.registry, self.real, self.targets, root, self.progress)
+            self.reference.trained_on = trained_on
+        elif first.run.data_source == other.run.data_source:
+            self.reference, _ = reference_of(self.registry, self.runs, self.progress)
 
     def evaluation(self) -> Evaluation:
         """The evaluation, its networks open.
@@ -301,7 +321,7 @@ def open_session(
         if how.count is not None and how.count > ways[0].count:
             more.append(f"{ways[0].name} has {ways[0].count:,} pictures to give, not the {how.count:,} of -n")
     elif runs and alike and (real is None or is_source(runs[0].run, real)):
-        reference, more = reference_of(registry, runs[0], progress)
+        reference, more = reference_of(registry, runs, progress)
     elif real is not None:
         reference, more = open_real(registry, real, targets, root, progress)
         reference.trained_on = reference.train is not None and all(is_source(run.run, real) for run in runs)
@@ -330,6 +350,7 @@ def open_session(
         remarks=remarks,
         progress=progress,
         ways=ways,
+        real=real,
     )
 
 

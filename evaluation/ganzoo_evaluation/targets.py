@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from ganzoo.cards import Task
@@ -181,8 +181,11 @@ def folder_pictures(target: FolderTarget, channels: int, count: int | None) -> D
 
 
 def task_of(registry: Registry, targets: Sequence[Target]) -> Task:
-    """The task whose metrics are asked: that of the first run; for folders, plain generation."""
-    for target in targets:
-        if isinstance(target, RunTarget):
-            return target.job.task
-    return registry.tasks.find("generation")
+    """The task whose metrics are asked: that of the first run, with the metrics of the first that reads captions added;
+    for folders, plain generation."""
+    runs = [target for target in targets if isinstance(target, RunTarget)]
+    if not runs:
+        return registry.tasks.find("generation")
+    task = runs[0].job.task
+    more = next((run.job.task.metrics for run in runs if reads_captions(run)), ())
+    return replace(task, metrics=tuple(dict.fromkeys((*task.metrics, *more))))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ganzoo.cards import resolve
 from ganzoo.cli.teaching import TeachingCommand
 from ganzoo.config import check_divisible, parse_assignments
-from ganzoo.errors import GanzooWarning, RunError, UserError
+from ganzoo.errors import UserError
 from ganzoo.recipes import default_architecture
 from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
-    from ganzoo.data.base import Data, Progress
+    from ganzoo.data.base import Data
     from ganzoo.engine.distributed import Group
-    from ganzoo.engine.listeners import Evaluator, Outcome
+    from ganzoo.engine.listeners import Outcome
     from ganzoo.runs import Run
     from ganzoo.training import Job
 
@@ -102,7 +100,7 @@ def train(
     _check_words(name, resume, data, folder, config, previous, as_json, plan)
     registry = get_registry()
     from ganzoo import training
-    from ganzoo.runs import find_folder, open_run
+    from ganzoo.runs import find_folder
 
     # Every mistake that can be found without torch is found before it is imported: that takes seconds.
     root = Path("runs")
@@ -123,16 +121,15 @@ def train(
 
         return launch(devices, sys.argv[1:])
 
+    from ganzoo.cli.train_run import new_run, open_all
     from ganzoo.engine import distributed
 
     group = distributed.join(device)
     job = training.pin_precision(job, group.device)
     try:
-        opened, examples = _open(registry, job)
+        opened, examples = open_all(registry, job)
         if run is None:
-            training.check_buildable(job, opened)
-            made = training.make_run(registry, job, opened, folder, root, examples).folder if group.first else Path()
-            run = open_run(Path(group.broadcast_text(str(made))), registry)
+            run = new_run(registry, job, opened, examples, group, folder, root)
         else:
             run = replace(run, settings=job.settings)
         with training.lock(run.folder) if group.first else nullcontext():
@@ -173,15 +170,6 @@ def _check_words(
         raise UserError(*mistakes)
 
 
-def _open(registry: Registry, job: Job) -> tuple[Data, Data | None]:
-    """The data, and what sample grids are made from where the model is given something."""
-    from ganzoo import training
-    from ganzoo.cli.progress import loading
-
-    with loading() as progress:
-        return training.open_data(registry, job, progress=progress), training.open_examples(registry, job, progress)
-
-
 def _train(
     registry: Registry,
     run: Run,
@@ -192,19 +180,11 @@ def _train(
     previous: bool,
     resumed: bool,
 ) -> int:
-    from ganzoo import training
-    from ganzoo.cli.progress import loading, reporter_for
-    from ganzoo.engine import checkpoint
+    from ganzoo.cli.train_run import at_work, carry_out, load_last
 
-    reporter = reporter_for(run, group.first)
-    with reporter:
-        with loading() as progress:
-            evaluator = _evaluator(registry, run, job, data, group, progress)
-            trainer = training.make_trainer(registry, run, job, data, group, reporter, progress, evaluator, examples)
+    with at_work(registry, run, job, data, examples, group) as (trainer, reporter):
         if resumed:
-            there = any((run.folder / name).exists() for name in (checkpoint.NAME, checkpoint.PREVIOUS))
-            if there:
-                trainer.load_state(checkpoint.load_run(run.folder, previous))
+            load_last(trainer, run, previous)
             if trainer.step >= run.settings.steps:
                 raise UserError(
                     f"{run.folder} is finished ({trainer.step} steps); go further with: "
@@ -212,31 +192,7 @@ def _train(
                 )
             if group.first:
                 run.save()
-        reporter.begun(trainer)
-        try:
-            outcome = trainer.run()
-        except RunError as error:
-            where = f"; go on from the last good checkpoint with: ganzoo train --resume {run.folder}"
-            raise RunError(*error.lines[:-1], f"{error.lines[-1]}{where}") from error
-        reporter.ended(outcome)
-    return _exit_code(outcome)
-
-
-def _evaluator(
-    registry: Registry, run: Run, job: Job, data: Data, group: Group, progress: Progress
-) -> Evaluator | None:
-    if not run.settings.eval_every:
-        return None
-    made: Evaluator | None = None
-    if "evaluation" in registry.plugins:
-        make_evaluator = resolve("ganzoo_evaluation.while_training:make_evaluator")
-        made = make_evaluator(registry, run, job, data, group, progress)
-        why = f"the task {job.task.name} has no metric that tells which weights are better"
-    else:
-        why = "the plugin evaluation is switched off or did not load; see `ganzoo doctor`"
-    if made is None and group.first:
-        warnings.warn(f"eval_every={run.settings.eval_every} measures nothing: {why}", GanzooWarning, stacklevel=1)
-    return made
+        return _exit_code(carry_out(trainer, run, reporter))
 
 
 def _exit_code(outcome: Outcome) -> int:
