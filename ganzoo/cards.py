@@ -130,10 +130,10 @@ class Metric:
 
     `compute` names its function `(Comparison) -> Value`; `better` is `"lower"`, `"higher"` or `""` (a fact that ranks
     nobody). `needs` names the collectors (`"module:Class"`) whose findings it reads; `network` says that it looks
-    through a feature network, whose name then stands in the result's (`kid[efflite0]`). `tasks` are the tasks that it
-    makes sense for, empty: all. `group` is the heading that it stands under (`"quality"`, `"coverage"`, ...). `catches`
-    are the control rows (`ganzoo_evaluation.controls`) that it must tell from real pictures, or it is blind. `version`
-    grows when its numbers change.
+    through a feature network, whose name then stands in the result's (`kid[efflite0]`). `group` is the heading that it
+    stands under (`"quality"`, `"coverage"`, ...). `catches` are the control rows (`ganzoo_evaluation.controls`) that it
+    must tell from real pictures, or it is blind. `version` grows when its numbers change. Which tasks ask for it by
+    themselves, `Task.metrics` says.
     """
 
     name: str
@@ -142,7 +142,6 @@ class Metric:
     paper: str
     better: str
     compute: str
-    tasks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     network: bool = True
     group: str = "quality"

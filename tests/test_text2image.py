@@ -442,3 +442,18 @@ def test_two_processes_learn_what_one_learns_with_the_whole_batch(driver: Driver
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_tiny_run_of_each_variant_trains(variant: str, tiny_run: TinyRuns) -> None:
     assert tiny_run("text2image", steps=2, variant=variant, data="shapes:one").trainer.run().step == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"text_encoder": "clp"}, "text_encoder: there is no text encoder 'clp' (did you mean 'clip'?)"),
+        ({"text_encoder": "clip"}, "--set text_weights=FOLDER"),
+        ({"text_weights": "somewhere"}, "text_encoder: the text encoder 'words' reads no weights, found 'somewhere'"),
+    ],
+)
+def test_a_text_encoder_that_cannot_be_had_is_a_mistake_of_the_settings(values: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        settings(**values)
+    (line,) = caught.value.lines
+    assert said in line

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 MOMENTS = "ganzoo_evaluation.moments:Moments"
 FEATURES = "ganzoo_evaluation.features:Features"
-PAIRED = ("unpaired-translation", "paired-translation", "super-resolution")
 WHOLE = ("blurred", "one picture", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
 """What a distance of sets must tell from real pictures."""
 FIDELITY = ("blurred", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
@@ -50,7 +49,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Heusel et al., 2017, arXiv:1706.08500",
             better="lower",
             compute="ganzoo_evaluation.frechet:compute_per_class",
-            tasks=("class-conditional",),
             needs=(FEATURES,),
             group="classes",
             catches=("blurred",),
@@ -166,7 +164,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="",
             better="higher",
             compute="ganzoo_evaluation.classes:compute_accuracy",
-            tasks=("class-conditional",),
             needs=(FEATURES,),
             group="classes",
             catches=(),
@@ -225,7 +222,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="",
             better="lower",
             compute="ganzoo_evaluation.paired:compute_l1",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
@@ -238,7 +234,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="",
             better="higher",
             compute="ganzoo_evaluation.paired:compute_psnr",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
@@ -251,7 +246,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Wang et al., 2004, doi:10.1109/TIP.2003.819861",
             better="higher",
             compute="ganzoo_evaluation.paired:compute_ssim",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
@@ -264,7 +258,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="",
             better="higher",
             compute="ganzoo_evaluation.paired:compute_psnr_y",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
@@ -277,7 +270,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Wang et al., 2004, doi:10.1109/TIP.2003.819861",
             better="higher",
             compute="ganzoo_evaluation.paired:compute_ssim_y",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.paired:Pairs",),
             network=False,
             group="truth",
@@ -290,7 +282,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Zhang et al., 2018, arXiv:1801.03924",
             better="lower",
             compute="ganzoo_evaluation.perceptual:compute_perceptual",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.perceptual:PerceptualPairs",),
             network=False,
             group="truth",
@@ -304,7 +295,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Zhang et al., 2018, arXiv:1801.03924",
             better="lower",
             compute="ganzoo_evaluation.perceptual:compute_perceptual_squeeze",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.perceptual:SqueezePairs",),
             network=False,
             group="truth",
@@ -317,7 +307,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Zhang et al., 2018, arXiv:1801.03924",
             better="lower",
             compute="ganzoo_evaluation.perceptual:compute_lpips",
-            tasks=PAIRED,
             needs=("ganzoo_evaluation.perceptual:LpipsPairs",),
             network=False,
             group="truth",
@@ -330,7 +319,6 @@ def ganzoo_metrics() -> list[Metric]:
             paper="Zhu et al., 2017, arXiv:1703.10593",
             better="lower",
             compute="ganzoo_evaluation.cycle:compute",
-            tasks=("unpaired-translation",),
             needs=("ganzoo_evaluation.cycle:Returns",),
             network=False,
             group="consistency",

@@ -31,7 +31,12 @@ FPS = 20.0
     metavar="PATH",
     help="NAME.gif, NAME.mp4, NAME.png (a strip of stills), or a folder of frames.",
 )
-@click.option("--stops", type=click.IntRange(1), metavar="N", help=f"How many pictures the walk leads to [{STOPS}].")
+@click.option(
+    "--stops",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"How many pictures the walk leads to [{STOPS}; of several --text one each].",
+)
 @latents.of_seeds
 @click.option(
     "--frames", type=click.IntRange(1), metavar="N", help=f"From one stop to the next [{FRAMES}; a strip: {STILLS}]."
@@ -68,9 +73,9 @@ def interpolate(
     """A walk through the latent space, as a film or a strip. RUN is a folder or a name in runs/ [the newest].
 
     The stops are pictures that `ganzoo generate` makes of the same seed. Several --label are the classes of the stops
-    in turn; a class that is no part of w changes half-way between two stops. Several --text are their captions; where
-    the model can be told what lies between two captions, one turns into the other. A single picture (--pick 3) under
-    several captions is a walk with the same noise.
+    in turn; a class that is no part of w changes half-way between two stops. Several --text are the stops themselves,
+    the same picture (--pick) under one caption after the other; with --stops, --seed or more of --pick they are the
+    captions of these in turn. One turns into the other where the model can be told what lies between two captions.
 
     \b
     ganzoo interpolate RUN --out walk.gif               past the first five pictures

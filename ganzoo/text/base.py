@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.cards import resolve
-from ganzoo.errors import GanzooWarning, UserError, did_you_mean
+from ganzoo.errors import GanzooWarning
 from ganzoo.model import Batch
-from ganzoo.registry import Registry, get_registry
+from ganzoo.registry import Registry
+from ganzoo.text.choice import find_encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +106,7 @@ def make_encoder(name: str, request: TextRequest, registry: Registry | None = No
     Raises:
         UserError: when there is none of that name, or its packages or its weights are not there.
     """
-    cards = (registry or get_registry()).text_encoders
-    if name not in cards:
-        raise UserError(f"there is no text encoder {name!r}{did_you_mean(name, cards)}; there are {', '.join(cards)}")
-    card = cards[name]
-    if request.weights and not card.weights:
-        raise UserError(f"the text encoder {name!r} reads no weights, found {request.weights!r}; leave them away")
-    if card.weights and not request.weights:
-        raise UserError(f"the text encoder {name!r} needs its weights: {card.weights}")
+    card = find_encoder(name, request.weights, registry)
     encoder: Encoder
     if card.trained:
         encoder = resolve(card.make)(request)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ganzoo.config import AdversarialConvSettings, LossName, setting
+from ganzoo.errors import UserError
+from ganzoo.registry import get_registry
+from ganzoo.text.choice import find_encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,12 @@ class Config(AdversarialConvSettings):
 
     def mistakes(self) -> list[str]:
         lines = super().mistakes()
+        try:
+            find_encoder(self.text_encoder, self.text_weights)
+        except UserError as error:
+            there = self.text_encoder in get_registry().text_encoders
+            how = "; add --set text_weights=FOLDER" if there and not self.text_weights else ""
+            lines += [f"text_encoder: {line}{how}" for line in error.lines]
         if self.loss == "wasserstein" and self.matching_penalty:
             lines.append(
                 "matching_penalty: a critic (loss=wasserstein) has a gradient penalty of its own; leave it away"
