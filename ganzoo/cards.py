@@ -133,7 +133,8 @@ class Metric:
     through a feature network, whose name then stands in the result's (`kid[efflite0]`). `tasks` are the tasks that it
     makes sense for, empty: all. `group` is the heading that it stands under (`"quality"`, `"coverage"`, ...). `catches`
     are the control rows (`ganzoo_evaluation.controls`) that it must tell from real pictures, or it is blind. `version`
-    grows when its numbers change.
+    grows when its numbers change. `suits` are data sets whose table has it without being asked, for any of `tasks`: a
+    metric that makes sense for these alone.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Metric:
     group: str = "quality"
     catches: tuple[str, ...] = ("blurred", "one picture", "Gaussian pixels")
     version: int = 1
+    suits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
