@@ -149,12 +149,22 @@ def parse(caption: str) -> Stated:
     Raises:
         ValueError: one line that names what is not understood.
     """
-    words = [SPELLINGS.get(word, word) for word in re.findall(r",|[^\s,]+", caption.strip().lower().removesuffix("."))]
-    unknown = [word for word in dict.fromkeys(words) if word != "," and word not in VOCABULARY]
+    unknown = unknown_words(caption)
     if unknown:
         hints = ", ".join(f"{word!r}{did_you_mean(word, VOCABULARY)}" for word in unknown)
         raise ValueError(f"the caption {caption!r}: it is not known what is meant by {hints}")
-    return _Reader(caption, [word for word in words if word not in ARTICLES]).sentence()
+    return _Reader(caption, [word for word in _words(caption) if word not in ARTICLES]).sentence()
+
+
+def unknown_words(caption: str) -> list[str]:
+    """Words of a caption that `parse` does not understand, each once: a cheap look at captions of anything."""
+    return [word for word in dict.fromkeys(_words(caption)) if word != "," and word not in VOCABULARY]
+
+
+def _words(caption: str) -> list[str]:
+    """Words and commas, in the spelling of this module."""
+    parts = re.findall(r",|[^\s,]+", caption.strip().lower().removesuffix("."))
+    return [SPELLINGS.get(word, word) for word in parts]
 
 
 @dataclass(frozen=True)
