@@ -21,6 +21,7 @@ from ganzoo.engine.noise import Noise
 from ganzoo.model import Model, SampleRequest
 from ganzoo.modes import evaluating
 from ganzoo_evaluation.base import Array, Comparison, Network, NotApplicable, Value
+from ganzoo_evaluation.captions import Captions
 from ganzoo_evaluation.modes import full_precision
 from ganzoo_evaluation.sets import as_levels
 
@@ -35,20 +36,21 @@ FEWEST = 2
 @dataclass(frozen=True, kw_only=True)
 class Apart:
     """Mean distances: of one caption with two noises, of two captions with one, of two with two. `by_caption` has the
-    three for each caption, float64 (captions, 3): from its pictures to those of all.
-    """
+    three for each caption, float64 (captions, 3): from its pictures to those of all."""
 
     by_caption: Array
 
     def share(self, kind: int) -> tuple[float, float | None]:
-        """The mean distance of a kind (0 or 1) over that of the third, and its standard error over the captions, that
-        of a ratio of two means (Cochran, 1977, equation 6.13); None for less than three captions."""
-        above, below = self.by_caption[:, kind], self.by_caption[:, 2]
-        ratio = float(above.mean() / below.mean())
-        count = len(above)
+        """The mean distance of a kind (0 or 1) over that of the third, and its standard error over other captions, with
+        the same noises: that of a ratio of two means (Cochran, 1977, equation 6.13). A caption enters a mean over pairs
+        of captions twice, as first and as second (Hoeffding, 1948, section 5). None for less than three captions."""
+        means = self.by_caption.mean(0)
+        ratio = float(means[kind] / means[2])
+        count = len(self.by_caption)
         if count <= FEWEST:
             return ratio, None
-        return ratio, float((above - ratio * below).std(ddof=1) / below.mean() / math.sqrt(count))
+        moves = (self.by_caption - means) * (1, 2, 2)
+        return ratio, float((moves[:, kind] - ratio * moves[:, 2]).std(ddof=1) / means[2] / math.sqrt(count))
 
 
 def apart(features: Tensor) -> Apart:
@@ -111,7 +113,7 @@ def _value(c: Comparison, kind: int) -> Value:
     known = model.data.examples
     if network is None or len(known) < FEWEST:
         raise NotApplicable("the model remembers no captions to draw")
-    captions = [known[place] for place in spread(len(known), CAPTIONS)]
+    captions = tuple(known[place] for place in spread(len(known), CAPTIONS))
     found = c.once(("apart",), lambda: apart(drawn(model, network, captions, c.seed)))
     if not found.by_caption[:, 2].mean() > 0:
         raise NotApplicable("the model draws one picture only")
@@ -120,6 +122,9 @@ def _value(c: Comparison, kind: int) -> Value:
     return Value(
         value=value,
         error=error,
-        protocol={"drawn captions": len(captions), "noises": SEEDS, "distance": "Euclidean"},
-        details={"distances": dict(zip(names, found.by_caption.mean(0).tolist(), strict=True))},
+        protocol={**Captions(texts=captions, source="").protocol, "noises": SEEDS, "distance": "Euclidean"},
+        details={
+            "captions": len(captions),
+            "distances": dict(zip(names, found.by_caption.mean(0).tolist(), strict=True)),
+        },
     )
