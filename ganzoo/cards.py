@@ -133,7 +133,8 @@ class Metric:
     through a feature network, whose name then stands in the result's (`kid[efflite0]`). `group` is the heading that it
     stands under (`"quality"`, `"coverage"`, ...). `catches` are the control rows (`ganzoo_evaluation.controls`) that it
     must tell from real pictures, or it is blind. `version` grows when its numbers change. Which tasks ask for it by
-    themselves, `Task.metrics` says.
+    themselves, `Task.metrics` says; beside these, a model of one of `tasks` whose data set is one of `suits` is asked
+    for it: a metric that makes sense for these alone.
     """
 
     name: str
@@ -147,6 +148,8 @@ class Metric:
     group: str = "quality"
     catches: tuple[str, ...] = ("blurred", "one picture", "Gaussian pixels")
     version: int = 1
+    tasks: tuple[str, ...] = ()
+    suits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from ganzoo_evaluation.controls import (
     INPUT,
     NEAREST,
     REPEATED,
+    WRONG,
     sees,
 )
 from ganzoo_evaluation.passport import Estimate, Passport
@@ -39,7 +40,7 @@ def rows(counts: int = 100, held_out: int = 100, **values: float) -> list[Row]:
 
 def test_every_control_says_what_it_is_there_for() -> None:
     drawn, given = {HELD_OUT, COPIES, BLURRED, REPEATED, GAUSSIAN}, {INPUT, FILL, BICUBIC, NEAREST}
-    assert set(EXPLANATIONS) == drawn | given
+    assert set(EXPLANATIONS) == drawn | given | {WRONG}
 
 
 def test_a_metric_sees_what_is_worse_by_more_than_two_errors() -> None:

@@ -66,7 +66,8 @@ def test_the_top_of_the_wheel_is_ganzoo_and_the_packages_of_the_source_roots(whe
 def test_the_wheel_has_recipes_types_and_data_with_their_licences(wheel: Path) -> None:
     names = set(contents(wheel))
     assert {"ganzoo/zoo.yaml", "ganzoo/py.typed"} <= names
-    folders = ("plugins/ganzoo_data/files", "evaluation/ganzoo_evaluation/files")
+    sources = ("plugins/ganzoo_data", "plugins/ganzoo_attributes", "evaluation/ganzoo_evaluation")
+    folders = [f"{source}/files" for source in sources]
     files = {f"{folder}/{name}" for folder in folders for name in os.listdir(ROOT / folder)}
     assert {name.partition("/")[2] for name in files} <= names
     licences = {name.partition(".dist-info/licenses/")[2] for name in names if ".dist-info/licenses/" in name}

@@ -32,6 +32,8 @@ BLIND = {
     "vendi": "the real pictures, which it never sees: noise is varied too",
     "class_coverage": "how good the pictures are, and variety within a class",
     "class_accuracy": "variety within a class: one good picture of each will do",
+    "caption_diversity": "whether the pictures show what the caption says: a model that does not listen has 1",
+    "caption_control": "what the words change, and whether it is what they say",
     "authpct": "quality: what resembles nothing is authentic; copies that were changed, a mirrored one for example",
     "sharpness": "what is in the picture: noise is sharp",
     "sharpness_gap": "what is in the picture: the right amount of noise has 0",

@@ -169,6 +169,26 @@ def ganzoo_metrics() -> list[Metric]:
             catches=(),
         ),
         Metric(
+            name="caption_diversity",
+            title="Diversity within a caption",
+            summary="distance of pictures of one caption over that of pictures of two: 0 where the noise changes "
+            "nothing, 1 where the words change nothing",
+            paper="",
+            better="",
+            compute="ganzoo_evaluation.caption_control:compute_diversity",
+            group="captions",
+        ),
+        Metric(
+            name="caption_control",
+            title="Control by the caption",
+            summary="distance of pictures of two captions with one noise over that with two: 0 where the words change "
+            "nothing, 1 where as much as words and noise together",
+            paper="",
+            better="",
+            compute="ganzoo_evaluation.caption_control:compute_control",
+            group="captions",
+        ),
+        Metric(
             name="authpct",
             title="Authenticity",
             summary="share of the pictures that are further from their nearest training picture than that one is from "

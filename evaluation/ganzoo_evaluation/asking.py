@@ -54,15 +54,24 @@ class Wanted:
     network: str
 
 
+def usual_metrics(registry: Registry, task: Task | None, data: set[str]) -> tuple[str, ...]:
+    """The metrics of a task's table, and those that suit data sets of these names."""
+    if task is None:
+        return ()
+    # A task may name metrics of a plugin that is not installed.
+    named = [name for name in task.metrics if name in registry.metrics]
+    sets = {name.partition(":")[0] for name in data}
+    suiting = [card.name for card in registry.metrics.values() if task.name in card.tasks and sets & set(card.suits)]
+    return tuple(dict.fromkeys([*named, *suiting]))
+
+
 def wanted_metrics(registry: Registry, task: Task | None, how: How, data: set[str]) -> list[Wanted]:
     """The metrics of a request (`fd`, `kid[efflite0]`, `fid`), or those of the task, with their networks.
 
     Raises:
         UserError: one line for each that is not known.
     """
-    # A task may name metrics of a plugin that is not installed.
-    usual = tuple(name for name in task.metrics if name in registry.metrics) if task else ()
-    names = how.metrics or (how.preset.metrics if how.preset else ()) or usual
+    names = how.metrics or (how.preset.metrics if how.preset else ()) or usual_metrics(registry, task, data)
     default = how.preset.network if how.preset and how.features == AUTO else how.features
     mistakes: list[str] = []
     found: list[Wanted] = []

@@ -219,7 +219,7 @@ class Comparison:
 
     `fake` is the row's set and `real` the reference; `train` is what the model was trained on (often the reference
     itself), None where nobody knows. `seed` seeds whatever a metric draws. `options` are what a preset wants otherwise
-    than by default (`{"k": 5, "ddof": 0}`).
+    than by default (`{"k": 5, "ddof": 0}`). `metric` is the name of the card, for a function that serves several.
     """
 
     fake: Measured
@@ -227,6 +227,7 @@ class Comparison:
     train: Measured | None = None
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = ""
     kept: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
     def once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:

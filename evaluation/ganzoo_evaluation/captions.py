@@ -10,7 +10,7 @@ from functools import cached_property
 from ganzoo.data.base import DataSpec
 from ganzoo.data.captions import captions_of, spread, text_field
 from ganzoo.errors import UserError
-from ganzoo_evaluation.sets import DataPictures
+from ganzoo_evaluation.sets import DataPictures, choose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,9 @@ class Captions:
 def captions_for(
     held_out: DataPictures | None, train: DataPictures | None, run: str, data: DataSpec, count: int
 ) -> Captions:
-    """`count` captions: those of held-out pictures, where these have some, evenly spread; else of the training
-    pictures, else what the run of that name remembers of its `data`. Where there are too few, they come again.
+    """`count` captions: those of held-out pictures, where these have some, drawn at random, but always the same; else
+    of the training pictures, else what the run of that name remembers of its `data`. Where there are too few, they come
+    again.
 
     Raises:
         UserError: when there are none.
@@ -64,7 +65,8 @@ def captions_for(
 
 
 def _places(there: int, count: int) -> list[int]:
-    return spread(there, count) if count <= there else [index % there for index in range(count)]
+    # Not every second row or the like: sets may have rows of two kinds in turn.
+    return choose(there, count, 0, "captions") if count <= there else [index % there for index in range(count)]
 
 
 def different_ones(texts: Sequence[str], wanted: int) -> list[str]:

@@ -17,7 +17,7 @@ from ganzoo_evaluation.base import Pictures, Reads
 from ganzoo_evaluation.given import First, Made, Make, constant_fill, cubic, nearest, unchanged
 from ganzoo_evaluation.passport import Estimate
 from ganzoo_evaluation.results import Row
-from ganzoo_evaluation.sets import Blurred, DataPictures, GaussianPixels, Paired, Repeated, choose
+from ganzoo_evaluation.sets import Blurred, DataPictures, GaussianPixels, Paired, Recaptioned, Repeated, choose
 from ganzoo_evaluation.ways import Way
 
 HELD_OUT = "real, held out"
@@ -29,6 +29,7 @@ INPUT = "input itself"
 FILL = "constant fill"
 BICUBIC = "bicubic"
 NEAREST = "nearest"
+WRONG = "wrong captions"
 EXPLANATIONS = {
     HELD_OUT: "real pictures that no model was trained on: the floor",
     COPIES: "training pictures themselves: a perfect memoriser, which only the memorisation metrics should find out",
@@ -40,6 +41,7 @@ EXPLANATIONS = {
     "of the training targets: the right outline, and nothing in it",
     BICUBIC: "of super-resolution: the given pictures enlarged by the cubic filter, which needs no training",
     NEAREST: "of super-resolution: the given pictures with every pixel repeated",
+    WRONG: "of text to image: real pictures, each under the caption of another: what does not read has this",
 }
 AT_RANDOM = (
     "training targets at random: perfect as a set, whatever was given; only distances to the known answer find it out"
@@ -59,8 +61,11 @@ class Control:
     beside: tuple[Reads, ...] = ()
 
 
-def control_sets(train: DataPictures, held_out: DataPictures | None, count: int, seed: int) -> Iterator[Control]:
-    """The control sets for evaluations of `count` pictures; the one of held-out pictures only where there are any."""
+def control_sets(
+    train: DataPictures, held_out: DataPictures | None, count: int, seed: int, *, wrong: bool = False
+) -> Iterator[Control]:
+    """The control sets for evaluations of `count` pictures; the one of held-out pictures only where there are any.
+    `wrong`: also that of pictures under wrong captions, where the set has captions."""
 
     def control(name: str, pictures: Pictures, key: str) -> Control:
         words: tuple[Reads, ...] = ("text",) if train.captioned and name != GAUSSIAN else ()
@@ -79,6 +84,8 @@ def control_sets(train: DataPictures, held_out: DataPictures | None, count: int,
     yield control(BLURRED, Blurred(base, BLURRED, sigma), f"blurred/{kind}/{sigma}/{base.count}/{seed}")
     yield control(REPEATED, Repeated(base, REPEATED, count), f"repeated/{kind}/{count}/{seed}")
     yield control(GAUSSIAN, GaussianPixels(train, GAUSSIAN, count, seed), f"gaussian/{count}/{seed}")
+    if wrong and train.captioned:
+        yield control(WRONG, Recaptioned(base, WRONG, seed), f"recaptioned/{kind}/{base.count}/{seed}")
 
 
 def controls_of_way(

@@ -41,7 +41,7 @@ from ganzoo_evaluation.base import (
     Value,
 )
 from ganzoo_evaluation.captions import Captions
-from ganzoo_evaluation.controls import HELD_OUT, Control, control_sets, controls_of_way, sees
+from ganzoo_evaluation.controls import HELD_OUT, WRONG, Control, control_sets, controls_of_way, sees
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
 from ganzoo_evaluation.measure import collectors_of, measure, reads
 from ganzoo_evaluation.networks import open_network
@@ -204,7 +204,8 @@ class Evaluation:
         if self.way is not None:
             yield from controls_of_way(self.way, reference.train, reference.held_out, self.count, self.how.seed)
         elif reference.train is not None:
-            yield from control_sets(reference.train, reference.held_out, self.count, self.how.seed)
+            wrong = any(WRONG in wanted.card.catches for wanted in self.metrics)
+            yield from control_sets(reference.train, reference.held_out, self.count, self.how.seed, wrong=wrong)
 
     def _row(self, subject: Subject, measured: dict[str, Measured]) -> Row:
         shown = list(subject.pictures.blocks(0, min(SHOWN, subject.pictures.count)))
@@ -240,6 +241,7 @@ class Evaluation:
             train=real if self.reference.trained_on else None,
             seed=self.how.seed,
             options=self.how.preset.options if self.how.preset else {},
+            metric=wanted.card.name,
             kept=kept,
         )
         try:

@@ -299,6 +299,25 @@ class Repeated:
             )
 
 
+class Recaptioned:
+    """Pictures of a set that has captions, each under the caption of another one, drawn at random."""
+
+    def __init__(self, real: Pictures, name: str, seed: int) -> None:
+        self.real, self.name = real, name
+        texts = [text for block in real.blocks(0, real.count) for text in block.text or ()]
+        order = np.random.default_rng(derive(seed, "wrong captions")).permutation(len(texts))
+        # Along one circle through all of them, so that none keeps its own.
+        self._texts = dict(zip(order.tolist(), (texts[place] for place in np.roll(order, 1)), strict=True))
+
+    @property
+    def count(self) -> int:
+        return self.real.count
+
+    def blocks(self, start: int, stop: int) -> Iterator[Block]:
+        for block in self.real.blocks(start, stop):
+            yield replace(block, text=tuple(self._texts[block.start + row] for row in range(len(block))))
+
+
 class GaussianPixels:
     """Draws from the Gaussian that has the mean and covariance of the pixels of real pictures.
 

@@ -24,7 +24,7 @@ from ganzoo.errors import NothingThere
 from ganzoo_data.embedded_sets import change_channels, check, make_spec, pick_class
 from ganzoo_data.shapes_captions import PHRASINGS, Phrasing, captions
 from ganzoo_data.shapes_drawing import draw, wobbles
-from ganzoo_data.shapes_parsing import VOCABULARY, Agreement, Stated, StatedThing, parse
+from ganzoo_data.shapes_parsing import VOCABULARY, Agreement, Stated, StatedThing, parse, unknown_words
 from ganzoo_data.shapes_scenes import (
     BACKGROUNDS,
     COLOURS,
@@ -73,6 +73,7 @@ __all__ = [
     "scene_at",
     "scenes",
     "shapes",
+    "unknown_words",
     "wobbles",
 ]
 

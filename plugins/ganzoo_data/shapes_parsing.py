@@ -16,6 +16,9 @@ from ganzoo_data.shapes_scenes import (
     BACKGROUNDS,
     COLOURS,
     COUNTS,
+    HELD_OUT,
+    INVERSE,
+    NEVER_ABOVE,
     PLACES,
     RELATIONS,
     SHAPES,
@@ -85,6 +88,22 @@ class Stated:
     relation: str | None = None
     background: str | None = None
 
+    @property
+    def held_out(self) -> bool:
+        """Whether it states a combination that training never shows: a pair of `HELD_OUT`, or `NEVER_ABOVE` above
+        another thing. What a caption leaves open is not held out: of a picture with such a combination it may say
+        nothing that training has not said too."""
+        if any(HELD_OUT[thing.shape] == thing.colour for thing in self.things):
+            return True
+        if self.relation == "above" and _never_above(self.things[0]):
+            return True
+        if self.relation == INVERSE["above"] and _never_above(self.things[1]):
+            return True
+        return any(
+            _never_above(upper) and upper.place and lower.place and _over(upper.place, lower.place)
+            for upper, lower in itertools.permutations(self.things, 2)
+        )
+
     def compare(self, scene: Scene) -> Agreement:
         """What of it holds in a scene, whose things may be in any order: each stated thing is taken to be another thing
         of the scene, so that as much as possible holds. What is stated of a thing that has no partner does not hold."""
@@ -114,6 +133,14 @@ class Stated:
         )
 
 
+def _never_above(thing: StatedThing) -> bool:
+    return (thing.shape, thing.colour) == NEVER_ABOVE
+
+
+def _over(upper: Place, lower: Place) -> bool:
+    return upper[0] < lower[0] and upper[1] == lower[1]
+
+
 def parse(caption: str) -> Stated:
     """What a caption states.
 
@@ -122,12 +149,22 @@ def parse(caption: str) -> Stated:
     Raises:
         ValueError: one line that names what is not understood.
     """
-    words = [SPELLINGS.get(word, word) for word in re.findall(r",|[^\s,]+", caption.strip().lower().removesuffix("."))]
-    unknown = [word for word in dict.fromkeys(words) if word != "," and word not in VOCABULARY]
+    unknown = unknown_words(caption)
     if unknown:
         hints = ", ".join(f"{word!r}{did_you_mean(word, VOCABULARY)}" for word in unknown)
         raise ValueError(f"the caption {caption!r}: it is not known what is meant by {hints}")
-    return _Reader(caption, [word for word in words if word not in ARTICLES]).sentence()
+    return _Reader(caption, [word for word in _words(caption) if word not in ARTICLES]).sentence()
+
+
+def unknown_words(caption: str) -> list[str]:
+    """Words of a caption that `parse` does not understand, each once: a cheap look at captions of anything."""
+    return [word for word in dict.fromkeys(_words(caption)) if word != "," and word not in VOCABULARY]
+
+
+def _words(caption: str) -> list[str]:
+    """Words and commas, in the spelling of this module."""
+    parts = re.findall(r",|[^\s,]+", caption.strip().lower().removesuffix("."))
+    return [SPELLINGS.get(word, word) for word in parts]
 
 
 @dataclass(frozen=True)
