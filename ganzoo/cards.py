@@ -133,7 +133,8 @@ class Metric:
     through a feature network, whose name then stands in the result's (`kid[efflite0]`). `tasks` are the tasks that it
     makes sense for, empty: all. `group` is the heading that it stands under (`"quality"`, `"coverage"`, ...). `catches`
     are the control rows (`ganzoo_evaluation.controls`) that it must tell from real pictures, or it is blind. `version`
-    grows when its numbers change.
+    grows when its numbers change. `through` is the feature network that it looks through where none is named with it;
+    empty: the one that the others look through.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Metric:
     group: str = "quality"
     catches: tuple[str, ...] = ("blurred", "one picture", "Gaussian pixels")
     version: int = 1
+    through: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ def ganzoo_tasks() -> list[Task]:
             given={"text": "text"},
             show="ganzoo.pictures:save_captioned",
             pipeline="text-to-image",
-            metrics=(*SETS, *LATENT),
+            metrics=("r_precision", *SETS, *LATENT),
         ),
         Task(
             name="unpaired-translation",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOMENTS = "ganzoo_evaluation.moments:Moments"
 FEATURES = "ganzoo_evaluation.features:Features"
+TEXTS = "ganzoo_evaluation.texts:Texts"
 PAIRED = ("unpaired-translation", "paired-translation", "super-resolution")
 WHOLE = ("blurred", "one picture", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
 """What a distance of sets must tell from real pictures."""
@@ -170,6 +171,33 @@ def ganzoo_metrics() -> list[Metric]:
             needs=(FEATURES,),
             group="classes",
             catches=(),
+        ),
+        Metric(
+            name="r_precision",
+            title="R-precision, 1 of 10",
+            summary="share of the pictures whose own caption a dual encoder finds closer than nine wrong ones; chance "
+            "is 0.1",
+            paper="Xu et al., 2018, arXiv:1711.10485",
+            better="higher",
+            compute="ganzoo_evaluation.agreement:compute_r_precision",
+            tasks=("text-to-image",),
+            needs=(FEATURES, TEXTS),
+            group="text",
+            catches=("one picture",),
+            through="efflite0",
+        ),
+        Metric(
+            name="clip_score",
+            title="CLIP score",
+            summary="2.5 times the cosine of picture and caption, not below 0, by CLIP; wants its weights",
+            paper="Hessel et al., 2021, arXiv:2104.08718",
+            better="higher",
+            compute="ganzoo_evaluation.agreement:compute_clip_score",
+            tasks=("text-to-image",),
+            needs=(FEATURES, TEXTS),
+            group="text",
+            catches=("one picture",),
+            through="clip",
         ),
         Metric(
             name="authpct",
@@ -421,6 +449,14 @@ def ganzoo_features() -> list[FeatureNetwork]:
             dimensions=128,
             embedded=True,
             suits=("fashion", "fashion-mnist"),
+        ),
+        FeatureNetwork(
+            name="clip",
+            title="CLIP",
+            summary="trained elsewhere on pictures and their captions; reads these too",
+            load="ganzoo_evaluation.clip:load",
+            licence="that of the weights",
+            dimensions=0,
         ),
         FeatureNetwork(
             name="vgg16",

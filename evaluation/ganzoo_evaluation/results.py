@@ -20,6 +20,7 @@ GROUPS = {
     "sharpness": "Sharpness",
     "coverage": "Coverage and diversity",
     "classes": "Classes",
+    "text": "Pictures and their captions",
     "truth": "Against the known answer",
     "consistency": "There and back",
     "reconstruction": "Reconstruction",
