@@ -134,7 +134,8 @@ class Metric:
     stands under (`"quality"`, `"coverage"`, ...). `catches` are the control rows (`ganzoo_evaluation.controls`) that it
     must tell from real pictures, or it is blind. `version` grows when its numbers change. Which tasks ask for it by
     themselves, `Task.metrics` says; beside these, a model of one of `tasks` whose data set is one of `suits` is asked
-    for it: a metric that makes sense for these alone.
+    for it: a metric that makes sense for these alone. `through` is
+    the feature network that it looks through where none is named with it; empty: the one that the others look through.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Metric:
     version: int = 1
     tasks: tuple[str, ...] = ()
     suits: tuple[str, ...] = ()
+    through: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

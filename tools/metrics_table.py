@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ganzoo.cards import Metric
+from ganzoo.cards import FeatureNetwork, Metric
 from ganzoo.registry import get_registry
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "evaluation.md"
@@ -34,6 +34,9 @@ BLIND = {
     "class_accuracy": "variety within a class: one good picture of each will do",
     "caption_diversity": "whether the pictures show what the caption says: a model that does not listen has 1",
     "caption_control": "what the words change, and whether it is what they say",
+    "r_precision": "how good the pictures are; what its encoder does not read, such as the order of the words; that a "
+    "wrong caption may be true as well",
+    "clip_score": "how good the pictures are; how many things there are and where, which CLIP is known to read badly",
     "authpct": "quality: what resembles nothing is authentic; copies that were changed, a mirrored one for example",
     "sharpness": "what is in the picture: noise is sharp",
     "sharpness_gap": "what is in the picture: the right amount of noise has 0",
@@ -103,12 +106,17 @@ def networks() -> str:
             f"`{card.name}`",
             f"{card.title}: {card.summary}",
             str(card.dimensions or "by the model"),
-            "ship with ganzoo" if card.embedded else f"{card.download}, by you or downloaded",
+            "ship with ganzoo" if card.embedded else ", ".join(filter(None, [card.download, by_whom(card)])),
             card.licence,
         )
         for card in get_registry().features.values()
     ]
     return table(("network", "what it is", "features", "weights", "licence"), rows)
+
+
+def by_whom(card: FeatureNetwork) -> str:
+    """Who brings the weights of a network that do not ship."""
+    return "by you or downloaded" if card.download else "by you"
 
 
 def presets() -> str:

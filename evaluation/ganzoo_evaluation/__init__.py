@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOMENTS = "ganzoo_evaluation.moments:Moments"
 FEATURES = "ganzoo_evaluation.features:Features"
+TEXTS = "ganzoo_evaluation.texts:Texts"
 WHOLE = ("blurred", "one picture", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
 """What a distance of sets must tell from real pictures."""
 FIDELITY = ("blurred", "Gaussian pixels", "input itself", "constant fill", "bicubic", "nearest")
@@ -187,6 +188,33 @@ def ganzoo_metrics() -> list[Metric]:
             better="",
             compute="ganzoo_evaluation.caption_control:compute_control",
             group="captions",
+        ),
+        Metric(
+            name="r_precision",
+            title="R-precision, 1 of 10",
+            summary="share of the pictures whose own caption a dual encoder finds closer than nine wrong ones; chance "
+            "is 0.1",
+            paper="Xu et al., 2018, arXiv:1711.10485",
+            better="higher",
+            compute="ganzoo_evaluation.agreement:compute_r_precision",
+            tasks=("text-to-image",),
+            needs=(FEATURES, TEXTS),
+            group="captions",
+            catches=("one picture", "wrong captions"),
+            through="efflite0",
+            suits=("emoji-captions",),
+        ),
+        Metric(
+            name="clip_score",
+            title="CLIP score",
+            summary="2.5 times the cosine of picture and caption, not below 0, by CLIP; wants its weights",
+            paper="Hessel et al., 2021, arXiv:2104.08718",
+            better="higher",
+            compute="ganzoo_evaluation.agreement:compute_clip_score",
+            needs=(FEATURES, TEXTS),
+            group="captions",
+            catches=("one picture", "wrong captions"),
+            through="clip",
         ),
         Metric(
             name="authpct",
@@ -429,6 +457,14 @@ def ganzoo_features() -> list[FeatureNetwork]:
             dimensions=128,
             embedded=True,
             suits=("fashion", "fashion-mnist"),
+        ),
+        FeatureNetwork(
+            name="clip",
+            title="CLIP",
+            summary="trained elsewhere on pictures and their captions; reads these too",
+            load="ganzoo_evaluation.clip:load",
+            licence="that of the weights",
+            dimensions=0,
         ),
         FeatureNetwork(
             name="vgg16",

@@ -87,6 +87,8 @@ def wanted_metrics(registry: Registry, task: Task | None, how: How, data: set[st
             continue
         card = registry.metrics[base]
         if card.network and not network:
+            network = card.through
+        if card.network and not network:
             network = how.preset.networks.get(base, default) if how.preset else default
             network = choose_network(registry, data) if network == AUTO else network
         wanted = Wanted(card, network if card.network else "")

@@ -125,7 +125,7 @@ def evaluate(
         controls=not no_controls,
         download=not offline,
     )
-    if weights is not None and not weights.is_file():
+    if weights is not None and not weights.exists():
         raise UserError(f"--weights {weights}: there is no such file")
     if how.metrics:
         wanted_metrics(registry, None, how, set())  # a misspelt name is said before anything is read

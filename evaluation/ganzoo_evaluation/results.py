@@ -20,7 +20,7 @@ GROUPS = {
     "sharpness": "Sharpness",
     "coverage": "Coverage and diversity",
     "classes": "Classes",
-    "captions": "What the captions say",
+    "captions": "Pictures and their captions",
     "truth": "Against the known answer",
     "consistency": "There and back",
     "reconstruction": "Reconstruction",

@@ -13,6 +13,8 @@ from torch import Tensor
 from ganzoo.errors import UserError
 from ganzoo.text.base import Encoder, Text, TextRequest
 
+ENCODER = "the text encoder {!r}"
+"""How a message names one of them."""
 REMEMBERED = 65536
 """Captions whose vectors are kept: a frozen encoder gives the same each time."""
 
@@ -91,8 +93,10 @@ def clip(request: TextRequest) -> Clip:
     Raises:
         UserError: when transformers is not installed or the weights cannot be read.
     """
-    transformers, folder = _transformers("clip"), _folder("clip", request)
-    network, tokenizer = _load("clip", folder, transformers.CLIPTextModelWithProjection, transformers.AutoTokenizer)
+    transformers, folder = import_transformers(ENCODER.format("clip")), _folder("clip", request)
+    network, tokenizer = read_pretrained(
+        "clip", folder, transformers.CLIPTextModelWithProjection, transformers.AutoTokenizer
+    )
     return Clip(network, tokenizer, network.config.projection_dim, network.config.max_position_embeddings)
 
 
@@ -102,33 +106,52 @@ def sentence(request: TextRequest) -> Sentence:
     Raises:
         UserError: when transformers is not installed or the weights cannot be read.
     """
-    transformers, folder = _transformers("sentence"), _folder("sentence", request)
-    network, tokenizer = _load("sentence", folder, transformers.AutoModel, transformers.AutoTokenizer)
+    transformers, folder = import_transformers(ENCODER.format("sentence")), _folder("sentence", request)
+    network, tokenizer = read_pretrained("sentence", folder, transformers.AutoModel, transformers.AutoTokenizer)
     longest = min(network.config.max_position_embeddings, 256)
     return Sentence(network, tokenizer, network.config.hidden_size, longest)
 
 
-def _transformers(name: str) -> Any:
+def _folder(name: str, request: TextRequest) -> Path:
+    return weights_folder(ENCODER.format(name), request.weights)
+
+
+def import_transformers(what: str) -> Any:
+    """The package transformers, for `what`.
+
+    Raises:
+        UserError: when it is not installed.
+    """
     try:
         import transformers
     except ImportError as error:
         raise UserError(
-            f"the text encoder {name!r} needs the package transformers, which is not there; pip install 'ganzoo[text]'"
+            f"{what} needs the package transformers, which is not there; pip install 'ganzoo[text]'"
         ) from error
     return transformers
 
 
-def _folder(name: str, request: TextRequest) -> Path:
-    folder = Path(request.weights).expanduser()
+def weights_folder(what: str, weights: str) -> Path:
+    """The folder `weights` with the weights of `what` in the format of transformers.
+
+    Raises:
+        UserError: when it is no such folder.
+    """
+    folder = Path(weights).expanduser()
     if not (folder / "config.json").is_file():
         raise UserError(
-            f"{request.weights}: expected the folder with the weights of {name!r} (config.json, model.safetensors, "
+            f"{weights}: expected the folder with the weights of {what} (config.json, model.safetensors, "
             f"tokenizer.json), found {'no config.json in it' if folder.is_dir() else 'no such folder'}"
         )
     return folder
 
 
-def _load(name: str, folder: Path, network: Any, tokenizer: Any) -> tuple[Any, Any]:
+def read_pretrained(name: str, folder: Path, network: Any, tokenizer: Any) -> tuple[Any, Any]:
+    """A network and its tokenizer, by their classes of transformers, from a folder; nothing is downloaded.
+
+    Raises:
+        UserError: when they cannot be read.
+    """
     try:
         return (
             network.from_pretrained(folder, local_files_only=True, use_safetensors=True),
