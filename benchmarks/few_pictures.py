@@ -29,7 +29,7 @@ from PIL import Image
 from ganzoo import training
 from ganzoo.registry import get_registry
 
-METRICS = ("fd", "kid", "recall", "authpct")
+METRICS = ("fd", "kid", "recall", "coverage")
 
 
 def export(recipe: str, share: float, out: Path) -> tuple[Path, Path, int]:
@@ -71,7 +71,8 @@ def ganzoo(arguments: Sequence[str]) -> str:
 def train(recipe: str, few: Path, run: Path, seed: int, assignments: Sequence[str]) -> None:
     """Train a run to its end, from where it is."""
     if run.exists():
-        ganzoo(["train", "--resume", str(run)])
+        if json.loads((run / "summary.json").read_text())["state"] != "finished":
+            ganzoo(["train", "--resume", str(run)])
         return
     sets = [word for assignment in assignments for word in ("--set", assignment)]
     ganzoo(["train", recipe, "--data", str(few), "--run", str(run), "--seed", str(seed), *sets])
