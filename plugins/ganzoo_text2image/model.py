@@ -14,9 +14,7 @@ which both players have, see to it: one finds the caption of a picture, and the 
 (Zhang et al., 2021, arXiv:2101.04702, have such a term), the other fills single words in from the picture (`cloze`).
 The adversarial terms do not train the encoder, unless contrastive=0. Wrong captions are those of the same batch. A
 block of the generator enlarges between its two convolutions rather than before them, which spares half of the work; the
-affine changes of a fusion share their hidden layer; no residual has a learned gate that begins at 0. Nothing binds the
-output of the first generator: a tanh is driven to its limits by a plain white background, and nothing is learned from
-there. What `generate` gives is cut to [-1, 1].
+affine changes of a fusion share their hidden layer; no residual has a learned gate that begins at 0.
 """
 
 from __future__ import annotations
@@ -198,9 +196,7 @@ class Text2Image(Model):
 
     def generate(self, inputs: Mapping[str, Any]) -> Tensor:
         sentence: Tensor | None = inputs.get("sentence")
-        return self._generate(inputs["z"], self.sentences(inputs["text"]) if sentence is None else sentence).clamp(
-            -1, 1
-        )
+        return self._generate(inputs["z"], self.sentences(inputs["text"]) if sentence is None else sentence)
 
     def sentences(self, texts: Sequence[str]) -> Tensor:
         return self.encoder.sentence(texts)

@@ -81,8 +81,7 @@ class FusionBlock(nn.Module):
 
 
 class FusionGenerator(nn.Module):
-    """z (N, latent) and sentences (N, text) to pictures (N, channels, size, size), which are not bound to [-1, 1]
-    (section 3.2)."""
+    """z (N, latent) and sentences (N, text) to pictures (N, channels, size, size) in [-1, 1] (section 3.2)."""
 
     def __init__(self, latent: int, text: int, width: int, widest: int, size: int, colours: int) -> None:
         super().__init__()
@@ -106,12 +105,12 @@ class FusionGenerator(nn.Module):
         x = self.begin(z).unflatten(1, (-1, self.inner, self.inner)).contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, condition)
-        pictures: Tensor = self.end(leaky_relu(x, SLOPE))
+        pictures: Tensor = self.end(leaky_relu(x, SLOPE)).tanh()
         return pictures
 
 
 class PlainGenerator(nn.Module):
-    """The same signature, pictures in [-1, 1]; the compressed sentence stands beside z, and transposed convolutions
+    """The same signature; the compressed sentence stands beside z, and transposed convolutions
     follow (Reed et al., section 4.1, figure 2)."""
 
     def __init__(self, latent: int, text: int, width: int, widest: int, size: int, colours: int) -> None:
