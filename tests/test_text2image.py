@@ -18,6 +18,7 @@ from test_processes import run_ranks
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ganzoo.nn.layers import resolutions
 from ganzoo.config import Layer, build
 from ganzoo.data.base import ArrayData, DataSpec, Field
 from ganzoo.engine import distributed
@@ -40,7 +41,7 @@ from ganzoo_text2image.contrast import (
     wrong_rows,
 )
 from ganzoo_text2image.model import Text2Image
-from ganzoo_text2image.networks import channels, resolutions
+from ganzoo_text2image.networks import channels
 
 VARIANTS = ("df-gan", "gan-cls")
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 60), "blue": (30, 60, 220), "black": (10, 10, 10)}

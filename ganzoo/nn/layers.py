@@ -53,3 +53,17 @@ def patch_halvings(size: int) -> int:
     pixels on the 3 of Isola et al. (2017, arXiv:1611.07004, section 4.4), patches of 70 pixels, from 64 on 2 (34), else
     1 (16)."""
     return 3 if size >= 128 else 2 if size >= 64 else 1
+
+
+def resolutions(size: int) -> list[int]:
+    """Widths in pixels of the maps from the innermost (4 to 7) outwards, each twice the one before, the last `size`.
+
+    Raises:
+        ValueError: when no number of doublings gives `size`.
+    """
+    inner, doublings = size, 0
+    while inner > 7 and inner % 2 == 0:
+        inner, doublings = inner // 2, doublings + 1
+    if not 4 <= inner <= 7:
+        raise ValueError(f"{size} is not 4, 5, 6 or 7 times a power of two")
+    return [inner * 2**doubling for doubling in range(doublings + 1)]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import instance_norm
 
 from ganzoo.nn.equalised import EqualisedConv2d, EqualisedLinear, MinibatchDeviation, second_moment
+from ganzoo.nn.layers import resolutions
 from ganzoo.nn.modulated import modulated_conv2d
 from ganzoo.nn.resample import bias_act, downsample, kernel, upsample
 from ganzoo_stylegan.config import Channels, Structure
@@ -23,20 +24,6 @@ MEAN_DECAY = 0.995
 LR_MULTIPLIER = 0.01
 """The mapping network learns at this share of the learning rate (first paper, appendix C)."""
 HALF = math.sqrt(0.5)
-
-
-def resolutions(size: int) -> list[int]:
-    """Widths in pixels of the maps from the innermost (4 to 7) outwards, each twice the one before, the last `size`.
-
-    Raises:
-        ValueError: when no number of doublings gives `size`.
-    """
-    inner, doublings = size, 0
-    while inner > 7 and inner % 2 == 0:
-        inner, doublings = inner // 2, doublings + 1
-    if not 4 <= inner <= 7:
-        raise ValueError(f"{size} is not 4, 5, 6 or 7 times a power of two")
-    return [inner * 2**doubling for doubling in range(doublings + 1)]
 
 
 def _exact(x: Tensor) -> Tensor:

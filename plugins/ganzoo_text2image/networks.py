@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, normalize
 
-from ganzoo.nn.layers import Norm, he_init, maybe_spectral, normal_init
+from ganzoo.nn.layers import Norm, he_init, maybe_spectral, normal_init, resolutions
 from ganzoo_text2image.cloze import Cloze
 
 SLOPE = 0.2
@@ -20,20 +20,6 @@ FILLED = 128
 """Dimensions in which words are filled in."""
 COMPRESSED = 128
 """Dimensions in which a caption enters both networks of GAN-CLS (Reed et al., section 4.1)."""
-
-
-def resolutions(size: int) -> list[int]:
-    """Widths in pixels of the maps from the innermost (4 to 7) outwards, each twice the one before, the last `size`.
-
-    Raises:
-        ValueError: when no number of doublings gives `size`.
-    """
-    inner, doublings = size, 0
-    while inner > 7 and inner % 2 == 0:
-        inner, doublings = inner // 2, doublings + 1
-    if not 4 <= inner <= 7:
-        raise ValueError(f"{size} is not 4, 5, 6 or 7 times a power of two")
-    return [inner * 2**doubling for doubling in range(doublings + 1)]
 
 
 def channels(size: int, width: int, widest: int) -> list[int]:
