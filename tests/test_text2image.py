@@ -18,7 +18,6 @@ from test_processes import run_ranks
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from ganzoo.nn.layers import resolutions
 from ganzoo.config import Layer, build
 from ganzoo.data.base import ArrayData, DataSpec, Field
 from ganzoo.engine import distributed
@@ -27,6 +26,7 @@ from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.engine.trainer import Trainer
 from ganzoo.errors import UserError
 from ganzoo.model import Batch, SampleRequest
+from ganzoo.nn.layers import resolutions
 from ganzoo.registry import get_registry
 from ganzoo.runs import Run, build_model, load_model
 from ganzoo.text.words import WordEncoder
