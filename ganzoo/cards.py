@@ -19,7 +19,8 @@ class Architecture:
     """One architecture of the zoo.
 
     `config` names the dataclass of its settings (importable without torch), `model` the `ganzoo.Model`.
-    `tiny` holds settings that make a run of seconds: the tests of the zoo train every architecture with them.
+    `tiny` holds settings that make a run of seconds: the tests of the zoo train every architecture with them. `short`
+    holds those (above `tiny`) with which 400 steps make it clearly better, where the ones of `tiny` do not.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Architecture:
     sizes: tuple[int, ...] = ()
     """Image sizes in pixels that it can be built for; empty: any."""
     tiny: Mapping[str, Any] = field(default_factory=dict)
+    short: Mapping[str, Any] = field(default_factory=dict)
     yardstick: bool = False
     """Whether it is what others are measured against: its settings `like` and `like_settings` take the networks of
     another architecture, so that the two differ in nothing but how they learn."""

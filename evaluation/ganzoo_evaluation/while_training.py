@@ -46,7 +46,7 @@ class WhileTraining:
     def __init__(self, evaluation: Evaluation, run: Run, headline: str, labels: list[int] | None = None) -> None:
         """`headline`: the metric that says which weights are the best; `labels`: what a conditional model is asked
         for."""
-        self._evaluation, self._run, self._labels = evaluation, run, labels
+        self._evaluation, self._run, self._labels, self._chosen = evaluation, run, labels, headline
         chosen = next(wanted for wanted in evaluation.metrics if wanted.card.name == headline)
         own = {"network": BY_ANSWERS[headline]} if headline in BY_ANSWERS else None
         self.headline = evaluation.name_of(chosen.card, chosen.network, evaluation.count, own)
@@ -62,6 +62,11 @@ class WhileTraining:
         subject = Subject(name=name, kind="model", pictures=pictures, model=model, weights=f"step {step}", beside=there)
         row = self._evaluation.row(subject)
         return [found.to_json() for found in row.estimates.values()]
+
+    def narrow(self) -> None:
+        """Measure nothing but the headline from now on."""
+        evaluation = self._evaluation
+        evaluation.metrics = [wanted for wanted in evaluation.metrics if wanted.card.name == self._chosen]
 
     def _pictures(self, model: Model, name: str) -> Pictures:
         count, seed, way = self._evaluation.count, self._evaluation.how.seed, self._evaluation.way

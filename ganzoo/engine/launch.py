@@ -27,7 +27,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     Each process finds RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT in its environment. All of them find a
     person's mistake, so stderr is that of the first process; that of another is shown when only it failed.
     """
-    environment = dict(os.environ, WORLD_SIZE=str(processes), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(_free_port()))
+    environment = dict(os.environ, WORLD_SIZE=str(processes), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
     if "OMP_NUM_THREADS" not in environment:
         environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // processes))
     command = [sys.executable, "-m", "ganzoo", *arguments]
@@ -118,7 +118,8 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -127,15 +127,16 @@ class Trainer:
             if phase.active(step):
                 for repetition in range(phase.repeat):
                     if repetition not in draws:
-                        draws[repetition] = self._batches(step, repetition)
-                    self._run_phase(phase, draws[repetition])
+                        draws[repetition] = self.batches(step, repetition)
+                    self.run_phase(phase, draws[repetition])
         if self.group.world > 1 and self.statistics:
             self.group.average(self.statistics)
         self.step = step + 1
         self.ema.update(settings.batch, self.step * settings.batch)
         return draws.get(0, [])
 
-    def _batches(self, step: int, repetition: int) -> list[Batch]:
+    def batches(self, step: int, repetition: int = 0) -> list[Batch]:
+        """The micro-batches of a step's draw; a phase that repeats has a draw for each repetition."""
         settings, group = self.settings, self.group
         noise = Noise(settings.seed, "step", step, repetition, count=settings.batch, device=self.device)
         fields = self.feed.draw(step * self.draws + repetition, noise)
@@ -150,7 +151,8 @@ class Trainer:
             batches.append(Batch(cut, noise, slice(start, start + size), step, group, peers))
         return batches
 
-    def _run_phase(self, phase: Phase, batches: list[Batch]) -> None:
+    def run_phase(self, phase: Phase, batches: list[Batch]) -> None:
+        """One update of the networks that the phase trains."""
         for name, network in self.networks.items():
             network.requires_grad_(name in phase.trains)
         parameters = [p for name in phase.trains for p in self.networks[name].parameters()]

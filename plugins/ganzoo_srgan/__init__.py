@@ -28,5 +28,6 @@ def ganzoo_architectures() -> list[Architecture]:
                 "samples": 4,
                 "pixel_steps": 2,
             },
+            short={"width": 16, "blocks": 2, "batch": 8, "lr": 1e-3, "pixel_steps": 400},
         )
     ]

@@ -29,5 +29,13 @@ def ganzoo_architectures() -> list[Architecture]:
                 "samples": 4,
                 "penalty_every": 2,
             },
+            short={
+                "width": 16,
+                "latent": 16,
+                "caption_width": 32,
+                "batch": 16,
+                "lr": 5e-4,
+                "lr_discriminator": 8e-4,
+            },
         )
     ]
