@@ -54,7 +54,9 @@ def check(name: str, pattern: str, list_: bool, as_json: bool) -> int:
     with ExitStack() as stack:
         checks = [one for one in _checks(name, stack) if pattern in str(one)]
         if not checks:
-            raise UserError(f"-k {pattern}: no check of {name} has it in its name; see: ganzoo plugin check {name} --list")
+            raise UserError(
+                f"-k {pattern}: no check of {name} has it in its name; see: ganzoo plugin check {name} --list"
+            )
         if list_:
             for one in checks:
                 click.echo(f"{one}: {one.promise.sentence}")

@@ -54,5 +54,3 @@ class Check:
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.promise.name}"
-
-

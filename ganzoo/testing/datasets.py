@@ -110,9 +110,9 @@ def reading(carded: Carded) -> str:
         alone = data.read([count // 2])
         for name, column in found.items():
             rows = [_plain(column[index]) for index in range(count)]
-            if rows != [_plain(again[name][count - 1 - index]) for index in range(count)] or rows[
-                count // 2
-            ] != _plain(alone[name][0]):
+            if rows != [_plain(again[name][count - 1 - index]) for index in range(count)] or rows[count // 2] != _plain(
+                alone[name][0]
+            ):
                 raise CheckFailed(
                     f"for {task.name}, split {split}: {name!r} of a row differs from one read() to the next",
                     "let read() be a function of the indices alone; training draws what is random",

@@ -118,7 +118,11 @@ def _check_alike(whole: Mapping[str, Any], shared: Mapping[str, Any], reference:
                 "two merged shares",
                 change,
             )
-        same = np.allclose(array, other, rtol=1e-6, atol=1e-9, equal_nan=True) if array.dtype.kind in "fc" else (array == other).all()
+        same = (
+            np.allclose(array, other, rtol=1e-6, atol=1e-9, equal_nan=True)
+            if array.dtype.kind in "fc"
+            else (array == other).all()
+        )
         if not same:
             raise CheckFailed(f"{reference}: {name!r} is another when two shares are merged", change)
 
@@ -126,13 +130,17 @@ def _check_alike(whole: Mapping[str, Any], shared: Mapping[str, Any], reference:
 def values(carded: Carded) -> str:
     """It gives a finite number, the same twice, and does not call failures better than real pictures."""
     card = _card(carded)
+    resolve(card.compute)
     try:
         real = _value(carded.registry, card, blobs(1))
         again = _value(carded.registry, card, blobs(1))
     except (NotApplicable, UserError) as reason:
         return f"not for these pictures: {reason}"
     if not isinstance(real, Value) or not math.isfinite(real.value):
-        raise CheckFailed(f"compute gives {real!r}", "expected a Value with a finite number")
+        raise CheckFailed(
+            f"compute gives {real!r}",
+            "let it give a Value with a finite number, or raise NotApplicable with the reason",
+        )
     if card.needs and real.value != again.value:
         raise CheckFailed(f"compute gives {real.value} and then {again.value}", "draw from the seed of the comparison")
     if card.better not in ("", "lower", "higher"):
@@ -173,4 +181,3 @@ def _value(registry: Registry, card: Metric, fake: list[Block]) -> Value:
     )
     found: Value = resolve(card.compute)(comparison)
     return found
-

@@ -20,7 +20,7 @@ GROUP = "ganzoo"
 
 @dataclass(frozen=True)
 class Package:
-    """What a package's pyproject.toml says of its plugins: distribution, version, entry points, and where modules are."""
+    """What a package's pyproject.toml says: distribution, version, entry points, and the folders of their modules."""
 
     distribution: str
     version: str

@@ -74,14 +74,16 @@ def _train(name: str, folder: Path, rank: int, port: int) -> None:
 
 def main(name: str, folder: Path) -> int:
     """Train in two processes; 0 where both came to the end."""
-    start = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+    if "fork" in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("fork")  # torch is imported already, and need not be again
     port = free_port()
-    ranks = [start.Process(target=_train, args=(name, folder, rank, port)) for rank in range(WORLD)]
+    ranks = [multiprocessing.Process(target=_train, args=(name, folder, rank, port)) for rank in range(WORLD)]
     for process in ranks:
         process.start()
     for process in ranks:
         process.join()
-    return max(abs(process.exitcode or 0) for process in ranks)
+    codes = [abs(process.exitcode or 0) for process in ranks]
+    return max(codes)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ class Specimen:
     def settings(self, size: int | None = None, **settings: Any) -> Settings:
         """The settings of `tiny` with these above them."""
         values = {**self.card.tiny, **settings, **({"size": size} if size else {})}
-        return build(resolve(self.card.config), [Layer("tiny", values)])[0]
+        built: Settings = build(resolve(self.card.config), [Layer("tiny", values)])[0]
+        return built
 
     def spec(self, size: int | None = None, channels: int | None = None) -> DataSpec:
         """What its training data are, with pictures of another size and another number of channels."""
@@ -161,4 +162,3 @@ def made_up(field: Field, count: int) -> Tensor:
     raise CheckFailed(
         f"the field {field.name!r} is a {field.kind}, and nobody knows how to make one up", "give a model pictures"
     )
-

@@ -169,9 +169,9 @@ def improves(specimen: Specimen) -> str:
     for steps in SHORT:
         trainer.run(until=steps)
         if first.scores is not None and trainer.scores is not None and _clearly_better(trainer.scores, first.scores):
-            best = trainer.scores.best
-            return f"{first.scores.name} {first.scores.final.text} after 1 step, {best.text} after {best.step}"
-    begun, best = ("nothing" if found is None else found.best.text for found in (first.scores, trainer.scores))
+            found = trainer.scores.best
+            return f"{first.scores.name} {first.scores.final.text} after 1 step, {found.text} after {found.step}"
+    begun, best = ("nothing" if scores is None else scores.best.text for scores in (first.scores, trainer.scores))
     raise CheckFailed(
         f"{first.evaluator.headline} is {begun} after one step, and {best} at best of {SHORT[-1]} steps",
         "look at its samples: ganzoo train with the settings of the card's `tiny`; if it learns with larger ones, name "
