@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -139,7 +140,7 @@ def evaluate(
     try:
         if doctor_:
             return _doctor(registry, group, how, targets, real, as_json)
-        report, session = _run(registry, group, how, targets, real, compare, seeds)
+        report, session = _run(registry, group, how, targets, real, compare, seeds, as_json)
     finally:
         distributed.leave()
     if not group.first:
@@ -173,6 +174,7 @@ def _run(
     real: str | None,
     compare: str | None,
     seeds: int,
+    as_json: bool,
 ) -> tuple[Report, Session]:
     """The report, and the session that it is of."""
     from ganzoo.cli.progress import loading
@@ -188,7 +190,9 @@ def _run(
     if compare is not None:
         from ganzoo_evaluation.compare import compare_with
 
-        report = compare_with(opened, compare, seeds, RUNS, _command())
+        # A training that the comparison begins tells of itself where nobody reads JSON.
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            report = compare_with(opened, compare, seeds, RUNS, _command())
     else:
         with loading() as progress:
             opened.progress = progress
