@@ -23,7 +23,7 @@ def metric(name):
 
 @dataclass(frozen=True, kw_only=True)
 class Bad:
-    """One plugin: its source, what `ganzoo plugins` says of it, and its entry point's name where that is not its own."""
+    """One plugin: its source, what `ganzoo plugins` says of it, and its entry point's name where it has another."""
 
     source: str
     says: str
