@@ -103,10 +103,13 @@ def zoo() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The console script: a person's mistake is one clear line and exit code 2, never a traceback."""
     usual = warnings.showwarning
+    told: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, GanzooWarning):
-            click.echo(f"ganzoo: warning: {message}", err=True)
+            if str(message) not in told:  # a run may be opened more than once on the way
+                told.add(str(message))
+                click.echo(f"ganzoo: warning: {message}", err=True)
         else:
             usual(message, category, *where)
 

@@ -14,7 +14,7 @@ import click
 
 from ganzoo.cli import COMMANDS
 from ganzoo.discovery import DISABLE
-from ganzoo.registry import get_registry
+from ganzoo.registry import Registry, get_registry
 from ganzoo.strangers import told
 
 
@@ -55,7 +55,7 @@ def examine() -> Iterator[Finding]:
     """All findings, one after the other."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield from _torch()
-    yield from _plugins()
+    yield from of_plugins(get_registry())
     yield from _data()
     yield from _disk()
 
@@ -97,8 +97,8 @@ def _torch() -> Iterator[Finding]:
         )
 
 
-def _plugins() -> Iterator[Finding]:
-    registry = get_registry()
+def of_plugins(registry: Registry) -> Iterator[Finding]:
+    """What is loaded, and each plugin that is heavy, broken, left out or switched off."""
     yield Finding("plugins", "ok", f"{len(registry.plugins)} loaded, {len(registry.architectures)} architectures")
     for plugin in registry.plugins.values():
         if plugin.imported_torch:
