@@ -83,6 +83,8 @@ class Registry:
         def broken(error: str) -> None:
             self.broken.append(BrokenPlugin(name=name, distribution=distribution, version=version, error=error))
 
+        if name in self.plugins:
+            return broken(f"its entry point {name!r} is taken by {self.plugins[name].owner}")
         try:
             with quiet():
                 module = load()
@@ -99,8 +101,6 @@ class Registry:
             seconds=time.perf_counter() - start,
             imported_torch="torch" in sys.modules and not torch_before,
         )
-        if name in self.plugins:
-            return broken(f"its entry point {name!r} is taken by {self.plugins[name].owner}")
         try:
             with quiet():
                 self.manager.register(module, name=name)

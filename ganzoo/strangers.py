@@ -42,7 +42,7 @@ def told(error: BaseException) -> str:
     """`ImportError: no module named x`: an exception on one line, whatever its own `__str__` does."""
     try:
         text = str(error)
-    except Exception:
+    except BaseException:  # here and below: it is a stranger's code, and may raise what it likes
         text = "(its message cannot be read)"
     return printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
@@ -51,7 +51,7 @@ def shown(value: object) -> str:
     """The `repr` of a value, short and printable, whatever its own `__repr__` does."""
     try:
         return printable(repr(value), 80)
-    except Exception:
+    except BaseException:
         return f"something of type {printable(type(value).__name__, 80)}"
 
 
@@ -67,7 +67,7 @@ def mistakes_in(card: object) -> list[str]:
     """What is wrong with the fields of a card, its name first; empty where all are of their types and plain text."""
     try:
         return [*_name_mistakes(card), *_field_mistakes(card)]
-    except Exception as error:  # whatever an attribute does when it is looked at
+    except BaseException as error:  # whatever an attribute does when it is looked at
         return [f"cannot be read: {told(error)}"]
 
 
@@ -81,7 +81,7 @@ def mistake_in_command(name: object, command: Any) -> str:
         return f"the command {name!r} that is {shown(command)}, expected one of click's"
     try:
         text = command.get_short_help_str(limit=80)
-    except Exception as error:
+    except BaseException as error:
         return f"the command {name!r} whose help cannot be read: {told(error)}"
     return "" if text.isprintable() else f"the command {name!r} whose help has characters that are not printable"
 
