@@ -59,8 +59,12 @@ class Cards(Mapping[str, C], Generic[C]):
         return self._claim(name)[1]
 
     def of(self, plugin: Plugin) -> list[str]:
-        """The names that a plugin claims, sorted, those that it does not get among them."""
+        """The names that a plugin claims, sorted, whether it gets them or not."""
         return sorted(name for name, claims in self._claims.items() if any(owner is plugin for _, owner in claims))
+
+    def held_by(self, plugin: Plugin) -> list[str]:
+        """The names that are a plugin's alone, sorted."""
+        return [name for name in self.of(plugin) if [owner for _, owner in self._valid(name)] == [plugin]]
 
     def find(self, name: str, command: str = "ganzoo list") -> C:
         """The card of that name.

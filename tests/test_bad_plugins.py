@@ -81,6 +81,7 @@ def test_plugins_names_each_with_why_and_what_to_do(crowd: Registry, here: Call)
     assert "its entry_points.txt cannot be read" in rows["ganzoo-garbled"]["errors"][0]
     assert rows["?"]["errors"] == ["RuntimeError"]
     assert rows["ganzoo-loud"]["state"] == "loaded"
+    assert (rows["ganzoo-loud"]["adds"], rows["ganzoo-a-dcgan"]["adds"]) == ({"architecture": ["loud"]}, {})
 
 
 def test_a_card_that_names_no_model_and_no_settings_is_one_line(crowd: Registry, here: Call) -> None:

@@ -72,7 +72,7 @@ def survey(registry: Registry) -> list[Row]:
             clashes.setdefault(owner.name, []).append(line)
     rows = []
     for plugin in registry.plugins.values():
-        adds = {cards.kind: cards.of(plugin) for cards in registry.kinds()}
+        adds = {cards.kind: cards.held_by(plugin) for cards in registry.kinds()}
         adds["command"] = sorted(commands.get(plugin.name, []))
         adds["hook"] = registry.events(plugin)
         rows.append(_loaded(registry, plugin, {kind: names for kind, names in adds.items() if names}, clashes))
