@@ -154,6 +154,8 @@ class Metric:
     tasks: tuple[str, ...] = ()
     suits: tuple[str, ...] = ()
     through: str = ""
+    synonyms: tuple[str, ...] = ()
+    """What it is called through one particular network: no other metric may have these names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,10 +207,19 @@ def resolve(reference: str) -> Any:
     """Import what `"module:attribute"` names.
 
     Raises:
-        UserError: when the module or the attribute is not there; the reference is in the message.
+        UserError: when the module cannot be imported or has no such attribute; the reference is in the message.
     """
     module, _, attribute = reference.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{reference} cannot be loaded: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a stranger's module may do anything at import
+        where = "" if isinstance(error, (ImportError, AttributeError, SyntaxError)) else _where(error)
+        raise UserError(f"{reference} cannot be loaded: {type(error).__name__}: {error}{where}") from error
+
+
+def _where(error: BaseException) -> str:
+    """` (model.py, line 12)`: where it was raised."""
+    import traceback
+
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f" ({last.filename.replace(chr(92), '/').rpartition('/')[2]}, line {last.lineno})"

@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union
 
+from ganzoo.cards import Architecture, resolve
 from ganzoo.errors import UserError, did_you_mean
+from ganzoo.strangers import shown
 
 if TYPE_CHECKING:
     from ganzoo.data.base import DataRequest
@@ -137,6 +139,19 @@ class AdversarialConvSettings(AdversarialSettings):
                 "one by one; use discriminator_norm=none or spectral"
             )
         return lines
+
+
+def settings_of(card: Architecture) -> type[Settings]:
+    """The dataclass of an architecture's settings.
+
+    Raises:
+        UserError: when what the card names cannot be imported, or is something else.
+    """
+    found = resolve(card.config)
+    if not (isinstance(found, type) and issubclass(found, Settings) and dataclasses.is_dataclass(found)):
+        expected = "a dataclass made from ganzoo.Settings"
+        raise UserError(f"{card.name}: its settings {card.config} are {shown(found)}, expected {expected}")
+    return found
 
 
 RUNTIME = frozenset({"workers", "log_every", "checkpoint_every", "eval_every", "eval_count"})

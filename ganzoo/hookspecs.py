@@ -55,7 +55,10 @@ def ganzoo_text_encoders() -> list[TextEncoder]:  # type: ignore[empty-body]
 
 @hookspec
 def ganzoo_commands(cli: click.Group) -> None:
-    """Add commands to `ganzoo`. Called when `--help` is shown or when a command is typed that is not built in."""
+    """Add commands to `ganzoo`. Called when `--help` is shown or when a command is typed that is not built in.
+
+    `cli` is a group of the plugin's own; a command whose name is taken is left out.
+    """
 
 
 @hookspec

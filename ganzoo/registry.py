@@ -1,144 +1,76 @@
 """Which plugins there are and what they add.
 
 Discovery is not trust: a plugin that cannot be imported, or whose hook raises, becomes a row of `broken` and everything
-else goes on. Two plugins that claim one name are an error that names both distributions, raised when that name is used.
+else goes on. A name that the zoo has itself stays its own. Two other plugins that claim one name are an error that
+names both distributions, raised when that name is used.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import importlib.metadata
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
 from ganzoo import hookspecs
 from ganzoo.cards import Architecture, Card, Dataset, FeatureNetwork, Metric, Task, TextEncoder
-from ganzoo.errors import UserError, did_you_mean
+from ganzoo.claims import Cards
+from ganzoo.discovery import (
+    DISABLE,
+    GROUP,
+    BrokenPlugin,
+    Plugin,
+    SwitchedOff,
+    disabled_names,
+    installed,
+    normalised,
+    only_own,
+)
+from ganzoo.errors import GanzooWarning, did_you_mean
+from ganzoo.strangers import NAME, mistake_in_command, mistakes_in, printable, quiet, shown, told
 
-GROUP = "ganzoo"
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["HOOKS", "BrokenPlugin", "Cards", "Plugin", "Registry", "SwitchedOff", "get_registry"]
+
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("ganzoo_"))
 """The names of ganzoo's hooks."""
+EVENTS = ("ganzoo_run_", "ganzoo_step_")
+"""How the names of those begin that are called while a model trains, and collect nothing."""
 C = TypeVar("C", bound=Card)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plugin:
-    """One plugin that was loaded: its entry point's name and module, its distribution, and what its import cost."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    seconds: float
-    imported_torch: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrokenPlugin:
-    """One plugin, or one hook of it, that could not be used, and why."""
-
-    name: str
-    distribution: str
-    version: str
-    error: str
-
-    def __str__(self) -> str:
-        return f"broken: {self.distribution} {self.version} ({self.name}), {self.error}"
-
-
-class Cards(Mapping[str, C], Generic[C]):
-    """Cards of one kind by name, sorted. Looking up a name that two plugins claim, or that is not there, explains.
-
-    Going through them (`for name in cards`, `cards.values()`) passes over names that are claimed twice.
-    """
-
-    def __init__(self, kind: str, broken: Iterable[BrokenPlugin]) -> None:
-        self.kind = kind
-        self._claims: dict[str, list[tuple[C, Plugin]]] = {}
-        self._broken = broken
-
-    def add(self, card: C, plugin: Plugin) -> None:
-        """Enter `card`, which `plugin` brought."""
-        self._claims.setdefault(card.name, []).append((card, plugin))
-
-    def _claim(self, name: str) -> tuple[C, Plugin]:
-        if name not in self._claims:
-            raise KeyError(name)
-        claims = self._claims[name]
-        if len(claims) > 1:
-            owners = " and ".join(f"{plugin.distribution} {plugin.version} ({plugin.name})" for _, plugin in claims)
-            raise UserError(
-                f"the {self.kind} {name!r} is claimed by {owners}; uninstall one of them or switch one off with "
-                f"GANZOO_DISABLE={claims[-1][1].name}"
-            )
-        return claims[0]
-
-    def __getitem__(self, name: str) -> C:
-        return self._claim(name)[0]
-
-    def plugin(self, name: str) -> Plugin:
-        """The plugin that brought the card of that name."""
-        return self._claim(name)[1]
-
-    def find(self, name: str, command: str = "ganzoo list") -> C:
-        """The card of that name.
-
-        Raises:
-            UserError: when there is none, with near names; `command` is where to see them all.
-        """
-        if name in self._claims:
-            return self[name]
-        near = did_you_mean(name, self._claims) or f"; there are {', '.join(self)}" * (0 < len(self) <= 10)
-        message = f"there is no {self.kind} {name!r}{near}; `{command}` shows them all"
-        suspects = [b for b in self._broken if name.replace("-", "_") in f"{b.name} {b.distribution}".replace("-", "_")]
-        raise UserError(message, *(f"it may come from {suspect}" for suspect in suspects))
-
-    def matching(self, pattern: str) -> list[C]:
-        """The cards whose name matches a shell pattern, sorted; names that two plugins claim are left out."""
-        return [card for name, card in self.items() if fnmatch.fnmatch(name, pattern)]
-
-    def clashes(self) -> list[str]:
-        """One line for each name that more than one plugin claims."""
-        lines = []
-        for name, claims in sorted(self._claims.items()):
-            if len(claims) > 1:
-                owners = " and ".join(f"{plugin.distribution} {plugin.version}" for _, plugin in claims)
-                lines.append(f"the {self.kind} {name!r} is claimed by {owners}")
-        return lines
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(name for name, claims in self._claims.items() if len(claims) == 1))
-
-    def __len__(self) -> int:
-        return sum(len(claims) == 1 for claims in self._claims.values())
-
-
 class Registry:
-    """Loads plugins and holds their cards. Made once a process by `get_registry`; tests make their own."""
+    """Loads plugins and holds their cards. Made once a process by `get_registry`; tests make their own.
+
+    `plugins` were loaded, `broken` are those (or what of them) that could not be used, `off` those that a person has
+    switched off; `unknown` are names in GANZOO_DISABLE that no plugin has.
+    """
 
     def __init__(self) -> None:
         self.manager = pluggy.PluginManager(GROUP)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: dict[str, Plugin] = {}
         self.broken: list[BrokenPlugin] = []
+        self.off: list[SwitchedOff] = []
+        self.unknown: list[str] = []
         self._modules: dict[int, Plugin] = {}
         self.collect()
 
-    def load_entry_points(self, disabled: Iterable[str] = ()) -> None:
-        """Import every plugin of the environment, sorted by name, but those in `disabled`; then collect the cards."""
-        skip = set(disabled)
-        for entry in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
-            if entry.name not in skip:
-                distribution = entry.dist.name if entry.dist else "?"
-                version = entry.dist.version if entry.dist else "?"
-                self.load(entry.name, distribution, version, entry.load, collect=False)
+    def load_entry_points(self, disabled: Iterable[str] = (), own: bool = False) -> None:
+        """Import every plugin of the environment but those in `disabled`, or (`own`) only the zoo's own; then collect
+        the cards."""
+        found = installed(disabled, own)
+        self.broken += found.broken
+        self.off += found.off
+        self.unknown += found.unknown
+        for entry in found.entries:
+            self.load(entry.name, entry.distribution, entry.version, entry.load, collect=False)
         self.collect()
 
     def load(
@@ -151,36 +83,47 @@ class Registry:
         def broken(error: str) -> None:
             self.broken.append(BrokenPlugin(name=name, distribution=distribution, version=version, error=error))
 
+        if name in self.plugins:
+            return broken(f"its entry point {name!r} is taken by {self.plugins[name].owner}")
         try:
-            module = load()
-        except (Exception, SystemExit) as error:  # a stranger's module may do anything at import
-            return broken(_one_line(error))
+            with quiet():
+                module = load()
+                module_name = printable(str(getattr(module, "__name__", type(module).__name__)), 80)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a stranger's module may do anything at import
+            return broken(told(error))
         plugin = Plugin(
             name=name,
-            module=getattr(module, "__name__", type(module).__name__),
+            module=module_name,
             distribution=distribution,
             version=version,
             seconds=time.perf_counter() - start,
             imported_torch="torch" in sys.modules and not torch_before,
         )
-        if name in self.plugins:
-            other = self.plugins[name]
-            return broken(f"its entry point {name!r} is taken by {other.distribution} {other.version}")
         try:
-            self.manager.register(module, name=name)
-        except Exception as error:  # a wrong argument of a hook; or whatever an object's attributes do when looked at
+            with quiet():
+                self.manager.register(module, name=name)
+                mistakes = self._hook_mistakes(module)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a wrong argument of a hook; or whatever an object's attributes do
             if self.manager.has_plugin(name):  # pluggy 1.6 leaves it half registered
                 self.manager.unregister(name=name)
-            return broken(_one_line(error))
+            return broken(told(error))
         self.plugins[name] = plugin
         self._modules[id(module)] = plugin
-        for misspelt in self._unknown_hooks(module):
-            broken(f"{misspelt} is no hook of ganzoo{did_you_mean(misspelt, HOOKS)}")
-        for hook in HOOKS:
-            if callable(getattr(module, "__dict__", {}).get(hook)) and not self._implements(module, hook):
-                broken(f"{hook} is not marked with @hookimpl, so it is never called")
+        for mistake in mistakes:
+            broken(mistake)
         if collect:
             self.collect()
+
+    def _hook_mistakes(self, module: object) -> list[str]:
+        """Functions of a registered module that look like hooks and are none, one line each."""
+        unknown = [f"{name} is no hook of ganzoo{did_you_mean(name, HOOKS)}" for name in self._unknown_hooks(module)]
+        attributes = getattr(module, "__dict__", {})
+        found = [hook for hook in HOOKS if callable(attributes.get(hook)) and not self._implements(module, hook)]
+        return unknown + [f"{hook} is not marked with @hookimpl, so it is never called" for hook in found]
 
     def _unknown_hooks(self, module: object) -> list[str]:
         callers = self.manager.get_hookcallers(module) or []
@@ -204,31 +147,67 @@ class Registry:
         self.text_encoders: Cards[TextEncoder] = self._cards("text encoder", "ganzoo_text_encoders", TextEncoder)
 
     def _cards(self, kind: str, hook: str, card_type: type[C]) -> Cards[C]:
-        cards: Cards[C] = Cards(kind, self.broken)
+        cards: Cards[C] = Cards(kind, self.suspects)
         for plugin, result in self.call(hook):
             wanted = f"expected a list of {card_type.__name__}"
-            if not isinstance(result, (list, tuple)):
-                self._break(plugin, f"{hook} returned {type(result).__name__}, {wanted}")
+            if type(result) not in (list, tuple):
+                self._break(plugin, f"{hook} returned {printable(type(result).__name__)}, {wanted}")
                 continue
             for card in result:
-                if not isinstance(card, card_type):
-                    self._break(plugin, f"{hook} returned a list with {type(card).__name__} in it, {wanted}")
-                elif not isinstance(card.name, str) or not card.name:
-                    self._break(plugin, f"{hook} returned a card whose name is {card.name!r}, expected text")
+                # No subclass: what it does when its fields are read is not known.
+                if type(card) is not card_type:
+                    self._break(plugin, f"{hook} returned a list with {printable(type(card).__name__)} in it, {wanted}")
+                elif mistakes := mistakes_in(card):
+                    self._break(plugin, f"{hook} returned a card whose {'; '.join([*_called(card), *mistakes])}")
+                elif card.name in cards.of(plugin):
+                    self._break(plugin, f"{hook} returned two cards with the name {card.name!r}")
                 else:
                     cards.add(card, plugin)
         return cards
 
+    def commands(self, taken: Container[str] = ()) -> dict[str, tuple[click.Command, Plugin]]:
+        """The commands that plugins add, by name; one whose name is among `taken`, or another plugin's that comes
+        before, is a row of `broken`."""
+        import click
+
+        found: dict[str, tuple[click.Command, Plugin]] = {}
+        groups: dict[str, click.Group] = {}
+
+        def fresh(plugin: Plugin) -> dict[str, object]:
+            return {"cli": groups.setdefault(plugin.name, click.Group())}
+
+        for plugin, _ in sorted(self._call("ganzoo_commands", fresh), key=lambda pair: not pair[0].built_in):
+            for name, command in groups[plugin.name].commands.items():
+                if mistake := mistake_in_command(name, command):
+                    self._break(plugin, f"ganzoo_commands added {mistake}")
+                elif name in found or name in taken:
+                    holder = found[name][1].owner if name in found else "ganzoo itself"
+                    self._break(plugin, f"ganzoo_commands added the command {name!r}, which is that of {holder}")
+                else:
+                    found[name] = (command, plugin)
+        return found
+
     def call(self, hook: str, **arguments: object) -> list[tuple[Plugin, Any]]:
-        """Call one hook plugin by plugin, so that one failure costs only its own plugin; results with their plugin."""
+        """Call one hook plugin by plugin, so that one failure costs only its own plugin; results with their plugin.
+
+        What a plugin prints goes to standard error.
+        """
+        return self._call(hook, lambda plugin: arguments)
+
+    def _call(self, hook: str, arguments: Callable[[Plugin], Mapping[str, object]]) -> list[tuple[Plugin, Any]]:
+        """`call` with arguments for each plugin."""
         results = []
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             plugin = self._modules[id(implementation.plugin)]
             try:
-                wanted = {name: arguments[name] for name in implementation.argnames}
-                results.append((plugin, implementation.function(**wanted)))
-            except (Exception, SystemExit) as error:
-                self._break(plugin, f"{hook} raised {_one_line(error)}")
+                with quiet():
+                    given = arguments(plugin)
+                    wanted = {name: given[name] for name in implementation.argnames}
+                    results.append((plugin, implementation.function(**wanted)))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._break(plugin, f"{hook} raised {told(error)}")
         return sorted(results, key=lambda pair: pair[0].name)
 
     def _break(self, plugin: Plugin, error: str) -> None:
@@ -236,9 +215,9 @@ class Registry:
         if row not in self.broken:
             self.broken.append(row)
 
-    def problems(self) -> list[str]:
-        """One line for each broken plugin and each name claimed twice: what `list` prints on stderr."""
-        kinds: tuple[Cards[Any], ...] = (
+    def kinds(self) -> tuple[Cards[Any], ...]:
+        """The cards of every kind."""
+        return (
             self.architectures,
             self.tasks,
             self.datasets,
@@ -246,17 +225,57 @@ class Registry:
             self.features,
             self.text_encoders,
         )
-        return [str(row) for row in self.broken] + [line for cards in kinds for line in cards.clashes()]
+
+    def events(self, plugin: Plugin) -> list[str]:
+        """The run events that a plugin listens to, by their hooks' names."""
+        module = self.manager.get_plugin(plugin.name)
+        return [hook for hook in HOOKS if hook.startswith(EVENTS) and self._implements(module, hook)]
+
+    def problems(self) -> list[str]:
+        """One line for each broken plugin and each name claimed twice: what `list` prints on stderr."""
+        clashes = [line for cards in self.kinds() for _, line in cards.clashes()]
+        return [str(row) for row in self.broken] + clashes
+
+    def suspects(self, name: str) -> list[str]:
+        """Which plugins that are broken or switched off an unknown name may come from, one line each."""
+        word = name.replace("-", "_")
+        rows = [(f"{row.name} {row.distribution}", str(row)) for row in self.broken]
+        rows += [(f"{row.name} {row.distribution}", str(row)) for row in self.off]
+        return [line for names, line in rows if word in names.replace("-", "_")]
+
+    def why_missing(self, architecture: str, distribution: str, version: str) -> str:
+        """Why an architecture is not here that came from that distribution in that version, and what to do about it:
+        one line."""
+        distribution, version = printable(distribution, 80), printable(version, 80)
+        wanted = normalised(distribution)
+        came = f"its architecture {shown(architecture)} came from {distribution} {version}"
+        for off in self.off:
+            if normalised(off.distribution) == wanted:
+                return f"{came}, which is switched off by {off.why}; leave that out"
+        for broken in self.broken:
+            if normalised(broken.distribution) == wanted:
+                return f"{came}, which is broken: {broken.error}; try: {broken.mend}"
+        for plugin in self.plugins.values():
+            if normalised(plugin.distribution) == wanted:
+                return f"{came}; {plugin.owner} has it no more; try: pip install {distribution}=={version}"
+        return f"{came}, which is not installed; try: pip install {distribution}"
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def _called(card: Card) -> list[str]:
+    """`name is 'x'`, where a card has a sound one: which of a list has the mistakes that follow."""
+    try:
+        return [f"name is {card.name!r}"] if NAME.fullmatch(card.name) else []
+    except Exception:
+        return []
 
 
 @cache
 def get_registry() -> Registry:
-    """The registry of this process: every installed plugin but those that GANZOO_DISABLE (a,b) names."""
+    """The registry of this process: every installed plugin but those that GANZOO_DISABLE (a,b) names, or the zoo's own
+    alone after `ganzoo --no-plugins`."""
     registry = Registry()
-    disabled = [name.strip() for name in os.environ.get("GANZOO_DISABLE", "").split(",") if name.strip()]
-    registry.load_entry_points(disabled)
+    registry.load_entry_points(disabled_names(), only_own())
+    for name in registry.unknown:
+        message = f"{DISABLE} names {shown(name)}, which no installed plugin or distribution is called"
+        warnings.warn(message + did_you_mean(name, registry.plugins), GanzooWarning, stacklevel=2)
     return registry

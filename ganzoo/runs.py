@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import ganzoo
 from ganzoo.cards import Architecture, resolve
-from ganzoo.config import Layer, Settings, build
+from ganzoo.config import Layer, Settings, build, settings_of
 from ganzoo.data.base import DataSpec, Field
 from ganzoo.engine.files import write_text
-from ganzoo.errors import UserError, did_you_mean
+from ganzoo.errors import GanzooWarning, UserError, did_you_mean
 from ganzoo.figures import with_error
 from ganzoo.recipes import default_architecture
 from ganzoo.registry import Registry
+from ganzoo.strangers import shown
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +37,7 @@ WEIGHTS = "model.safetensors"
 BEST = "best.safetensors"
 SAMPLES = "samples"
 FORMAT = "ganzoo-run-1"
+_OWNER = ("distribution", "version")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,16 +200,21 @@ def open_run(folder: Path, registry: Registry) -> Run:
         data = dict(document["data"])
         source = data.pop("source")
         spec = DataSpec(**data | {"fields": tuple(map(_field, data["fields"]))})
-        plugin, name = document["plugin"], document["architecture"]
+        plugin, version, name = *(str(document["plugin"][key]) for key in _OWNER), str(document["architecture"])
         raw, recipe = document["settings"], document["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     if name not in registry.architectures:
-        raise UserError(
-            f"{folder}: its architecture {name!r} came from {plugin['distribution']} {plugin['version']}, which is not "
-            f"installed or does not load; try: pip install {plugin['distribution']}"
+        raise UserError(f"{folder}: {registry.why_missing(name, plugin, version)}")
+    now = registry.architectures.plugin(name)
+    if (now.distribution, now.version) != (plugin, version):
+        warnings.warn(
+            f"{folder} was trained with {plugin} {version}, and {name} is now that of {now.owner}: what it draws may "
+            "differ",
+            GanzooWarning,
+            stacklevel=2,
         )
-    settings_type = resolve(registry.architectures[name].config)
+    settings_type = settings_of(registry.architectures[name])
     settings, _ = build(settings_type, [Layer(str(path), raw)])
     return Run(
         folder=folder,
@@ -215,8 +223,8 @@ def open_run(folder: Path, registry: Registry) -> Run:
         settings=settings,
         data=spec,
         data_source=source,
-        plugin=plugin["distribution"],
-        plugin_version=plugin["version"],
+        plugin=plugin,
+        plugin_version=version,
     )
 
 
@@ -239,8 +247,23 @@ def build_model(card: Architecture, settings: Settings, data: DataSpec) -> Model
             f"{card.name} is built for pictures of {sizes} px, found {data.size} px ({data.name}); "
             f"add --set size={nearest_size}"
         )
-    model: Model = resolve(card.model)(settings, data)
-    return model
+    return model_of(card)(settings, data)
+
+
+def model_of(card: Architecture) -> type[Model]:
+    """The class of an architecture's networks.
+
+    Raises:
+        UserError: when what the card names cannot be imported, or is something else.
+    """
+    from ganzoo.model import Model
+
+    found = resolve(card.model)
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        raise UserError(
+            f"{card.name}: its model {card.model} is {shown(found)}, expected a class made from ganzoo.Model"
+        )
+    return found
 
 
 def load_model(

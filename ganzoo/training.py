@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganzoo import recipes
 from ganzoo.cards import Architecture, Task, resolve
-from ganzoo.config import RUNTIME, Layer, Settings, build
+from ganzoo.config import RUNTIME, Layer, Settings, build, settings_of
 from ganzoo.data.base import Data, DataRequest, Progress
 from ganzoo.data.captions import remembering
 from ganzoo.errors import NothingThere, UserError, did_you_mean
@@ -82,7 +82,7 @@ def plan_job(
     except UserError as error:
         mistakes += error.lines
     try:
-        settings, origins = build(resolve(card.config), layers)
+        settings, origins = build(settings_of(card), layers)
     except UserError as error:
         mistakes += error.lines
     if mistakes:

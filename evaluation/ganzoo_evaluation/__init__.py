@@ -32,6 +32,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.frechet:compute",
             needs=(MOMENTS, FEATURES),
             catches=WHOLE,
+            synonyms=("fid",),
         ),
         Metric(
             name="fd_inf",
@@ -42,6 +43,7 @@ def ganzoo_metrics() -> list[Metric]:
             compute="ganzoo_evaluation.frechet:compute_infinity",
             needs=(MOMENTS, FEATURES),
             catches=WHOLE,
+            synonyms=("fid_inf",),
         ),
         Metric(
             name="fd_classes",
@@ -53,6 +55,7 @@ def ganzoo_metrics() -> list[Metric]:
             needs=(FEATURES,),
             group="classes",
             catches=("blurred",),
+            synonyms=("fid_classes",),
         ),
         Metric(
             name="is",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from ganzoo.cards import Architecture
 from ganzoo.cli.train_run import at_work, carry_out, load_last, new_run, open_all
 from ganzoo.config import RUNTIME, Settings, facts
 from ganzoo.data.base import DataSpec
-from ganzoo.errors import GanzooError, UserError
+from ganzoo.errors import GanzooError, GanzooWarning, UserError
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, list_runs, open_run
 from ganzoo.training import Job
@@ -170,7 +171,9 @@ def find_alike(registry: Registry, job: Job, data: DataSpec, root: Path) -> Run 
     wanted = _comparable(job.settings)
     for folder in reversed(list_runs(root)):
         try:
-            found = open_run(folder, registry)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", GanzooWarning)  # nobody asked for these
+                found = open_run(folder, registry)
         except UserError:
             continue
         same = found.architecture == job.card.name and found.data.fingerprint == data.fingerprint

@@ -26,6 +26,7 @@ COMMANDS = {
     "project": "ganzoo.cli.project",
     "edit": "ganzoo.cli.edit",
     "runs": "ganzoo.cli.runs",
+    "plugins": "ganzoo.cli.plugins",
     "doctor": "ganzoo.cli.doctor",
 }
 
@@ -50,20 +51,44 @@ class Zoo(TeachingGroup):
             from ganzoo.registry import get_registry
 
             near = did_you_mean(name, self.list_commands(ctx))
-            suspects = (f"it may come from {row}" for row in get_registry().broken)
+            registry = get_registry()
+            suspects = (f"it may come from {row}" for row in (*registry.broken, *registry.off))
             raise UserError(f"there is no command {name!r}{near}; `ganzoo --help` shows them all", *suspects)
         return super().resolve_command(ctx, args)
 
     def _from_plugins(self) -> dict[str, click.Command]:
         from ganzoo.registry import get_registry
 
-        added = click.Group()
-        get_registry().call("ganzoo_commands", cli=added)
-        return dict(added.commands)
+        return {name: command for name, (command, _) in get_registry().commands(COMMANDS).items()}
+
+
+def leave_plugins_out(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    """`--no-plugins`: for this command and the processes that it starts, whatever was loaded before."""
+    from ganzoo.discovery import NO_PLUGINS
+    from ganzoo.registry import get_registry
+
+    if not wanted or NO_PLUGINS in os.environ:
+        return
+
+    def as_before() -> None:
+        del os.environ[NO_PLUGINS]
+        get_registry.cache_clear()
+
+    os.environ[NO_PLUGINS] = "1"
+    get_registry.cache_clear()
+    ctx.call_on_close(as_before)
 
 
 @click.group(cls=Zoo, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(ganzoo.__version__, "-V", "--version", prog_name="ganzoo")
+@click.option(
+    "--no-plugins",
+    is_flag=True,
+    is_eager=True,  # before the command is looked for, which may be a plugin's
+    expose_value=False,
+    callback=leave_plugins_out,
+    help="Load only what comes with ganzoo itself.",
+)
 def zoo() -> None:
     """A zoo of generative adversarial networks: train, compare and extend them.
 
@@ -78,10 +103,13 @@ def zoo() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """The console script: a person's mistake is one clear line and exit code 2, never a traceback."""
     usual = warnings.showwarning
+    told: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if issubclass(category, GanzooWarning):
-            click.echo(f"ganzoo: warning: {message}", err=True)
+            if str(message) not in told:  # a run may be opened more than once on the way
+                told.add(str(message))
+                click.echo(f"ganzoo: warning: {message}", err=True)
         else:
             usual(message, category, *where)
 

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import click
 
-from ganzoo.registry import get_registry
+from ganzoo.cli import COMMANDS
+from ganzoo.discovery import DISABLE
+from ganzoo.registry import Registry, get_registry
+from ganzoo.strangers import told
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def examine() -> Iterator[Finding]:
     """All findings, one after the other."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield from _torch()
-    yield from _plugins()
+    yield from of_plugins(get_registry())
     yield from _data()
     yield from _disk()
 
@@ -94,8 +97,8 @@ def _torch() -> Iterator[Finding]:
         )
 
 
-def _plugins() -> Iterator[Finding]:
-    registry = get_registry()
+def of_plugins(registry: Registry) -> Iterator[Finding]:
+    """What is loaded, and each plugin that is heavy, broken, left out or switched off."""
     yield Finding("plugins", "ok", f"{len(registry.plugins)} loaded, {len(registry.architectures)} architectures")
     for plugin in registry.plugins.values():
         if plugin.imported_torch:
@@ -105,10 +108,15 @@ def _plugins() -> Iterator[Finding]:
                 f"{plugin.name} imports torch when the zoo is listed ({plugin.seconds:.1f} s)",
                 f"tell its author ({plugin.distribution}): the plugin module should hold only cards",
             )
-    for problem in registry.problems():
-        yield Finding("plugins", "broken", problem, "mend or uninstall it, or switch it off with GANZOO_DISABLE=NAME")
-    if os.environ.get("GANZOO_DISABLE"):
-        yield Finding("plugins", "note", f"GANZOO_DISABLE={os.environ['GANZOO_DISABLE']} switches some off")
+    registry.commands(COMMANDS)
+    for row in registry.broken:
+        yield Finding("plugins", "broken", str(row), row.mend)
+    for cards in registry.kinds():
+        for plugin, clash in cards.clashes():
+            mend = f"pip uninstall {plugin.distribution}, or {DISABLE}={plugin.name} in the environment"
+            yield Finding("plugins", "broken", clash, mend)
+    for off in registry.off:
+        yield Finding("plugins", "note", str(off))
 
 
 def _data() -> Iterator[Finding]:
@@ -123,8 +131,9 @@ def _data() -> Iterator[Finding]:
         fields = next((task.batch for task in registry.tasks.values() if set(task.batch) <= there), card.fields)
         try:
             data = resolve(card.load)(DataRequest(fields=fields))
-        except Exception as error:
-            yield Finding(f"data {card.name}", "broken", f"{type(error).__name__}: {error}", "reinstall ganzoo")
+        except (Exception, SystemExit) as error:
+            owner = registry.datasets.plugin(card.name).distribution
+            yield Finding(f"data {card.name}", "broken", told(error), f"reinstall {owner}")
         else:
             yield Finding(f"data {card.name}", "ok", f"{len(data):,} pictures, embedded")
 

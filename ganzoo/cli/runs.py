@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo.errors import UserError
+
 if TYPE_CHECKING:
     from ganzoo.runs import Scores
 
@@ -50,9 +52,24 @@ def _row(folder: Path) -> dict[str, Any]:
         "seconds": seconds if isinstance(seconds, (int, float)) else 0.0,
         "warnings": warnings if isinstance(warnings, list) else [],
         "error": summary.get("error"),
+        "missing": _missing(config),
         "evaluation": asdict(scores) if (scores := Scores.from_json(summary.get("evaluation"))) else None,
         "bytes": sum(map(_size, folder.rglob("*"))),
     }
+
+
+def _missing(config: dict[str, Any]) -> str:
+    """Which package a run needs whose architecture is not here; empty where it is."""
+    from ganzoo.registry import get_registry
+
+    registry, name = get_registry(), config.get("architecture")
+    try:
+        if not isinstance(name, str) or name in registry.architectures:
+            return ""
+    except UserError as error:  # two plugins claim it
+        return str(error)
+    plugin = _mapping(config.get("plugin"))
+    return registry.why_missing(name, str(plugin.get("distribution", "?")), str(plugin.get("version", "?")))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -87,7 +104,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
     for heading in ("run", "architecture", "data", "state", "steps", "time", "size", *measured, "note"):
         table.add_column(heading)
     for row, scores in zip(rows, all_scores, strict=True):
-        note = row["error"] or (row["warnings"][-1] if row["warnings"] else "")
+        note = row["error"] or row["missing"] or (row["warnings"][-1] if row["warnings"] else "")
         if row["state"] in ("killed", "stopped"):
             note = note or f"ganzoo train --resume {row['folder']}"
         cells = (

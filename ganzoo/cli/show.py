@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from ganzoo import recipes
-from ganzoo.cards import Architecture, Task, resolve
+from ganzoo.cards import Architecture, Task
 from ganzoo.cli.teaching import TeachingCommand
-from ganzoo.config import Fact, Layer, build, facts
+from ganzoo.config import Fact, Layer, build, facts, settings_of
 from ganzoo.registry import get_registry
 
 
@@ -27,7 +27,7 @@ def show(name: str, as_json: bool) -> None:
     architecture, _, tag = name.partition(".")
     card = registry.architectures.find(architecture)
     known = recipes.all_recipes()
-    settings_type = resolve(card.config)
+    settings_type = settings_of(card)
     rows = facts(settings_type)
     recipe = recipes.find(name, known, registry.architectures) if tag else None
     values: dict[str, Any] = {}

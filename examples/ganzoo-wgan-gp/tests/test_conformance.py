@@ -1,0 +1,11 @@
+"""What every architecture promises, by ganzoo's own checks."""
+
+from __future__ import annotations
+
+import pytest
+from ganzoo.testing import Check, checks_of
+
+
+@pytest.mark.parametrize("check", checks_of("wgan-gp"), ids=str)
+def test_conformance(check: Check) -> None:
+    check()
