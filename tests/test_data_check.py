@@ -213,6 +213,18 @@ def test_pairs_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     assert advised(report, "pairs whose two pictures differ in shape: 1 (source/3.png)", "cut both")
 
 
+def test_pictures_without_a_caption_are_named_where_others_have_one(tmp_path: Path) -> None:
+    for i in range(4):
+        save(picture(i), tmp_path / f"{i}.png")
+    assert not check(tmp_path).captionless, "a folder without captions lacks none"
+    for i in (0, 1, 3):
+        (tmp_path / f"{i}.txt").write_text("a picture")
+    report = check(tmp_path)
+    assert report.uses["text-to-image"] == 3
+    assert report.captionless == ("2.png",)
+    assert advised(report, "pictures without a caption: 1 (2.png)", "a text file of the same name")
+
+
 def test_a_folder_whose_partner_is_missing_is_told(tmp_path: Path) -> None:
     for i in range(2):
         save(picture(i), tmp_path / "A" / f"{i}.png")

@@ -22,7 +22,7 @@ from PIL import Image
 from ganzoo.data.base import Progress
 from ganzoo.data.headers import scan
 from ganzoo.data.images import BrokenPicture, Facts, load
-from ganzoo.data.layout import NO_PARTNER, UNLIKE, Layout, NoPartner, keep_good, layout_of, no_pictures
+from ganzoo.data.layout import NO_CAPTION, NO_PARTNER, UNLIKE, Layout, NoPartner, keep_good, layout_of, no_pictures
 from ganzoo.data.names import is_picture, printable, splits_of
 from ganzoo.data.parallel import parallel
 from ganzoo.data.patches import patch_size
@@ -91,6 +91,8 @@ class Report:
     """Of pairs in two folders: those of which only one is there."""
     unlike: tuple[str, ...]
     """The first of each pair whose two pictures differ in shape."""
+    captionless: tuple[str, ...]
+    """Of pictures with captions: those that have none."""
     patches: int
     """How many patches of `PATCH` x `PATCH` pixels lie beside each other in the training split."""
     too_small: int
@@ -175,6 +177,7 @@ def check(path: Path, progress: Progress | None = None) -> Report:
         side_by_side=side_by_side,
         partnerless=tuple(item.name for item in unfit if item.reason in NO_PARTNER),
         unlike=tuple(item.name for item in unfit if item.reason == UNLIKE),
+        captionless=tuple(item.name for item in unfit if item.reason == NO_CAPTION),
         patches=sum((fact.width // PATCH) * (fact.height // PATCH) for fact in training),
         too_small=sum(fact.short < PATCH for fact in training),
         splits={split: sum(name.startswith(prefix) for name in looks) for split, prefix in splits.items()},
@@ -307,8 +310,8 @@ def _layouts(store: Store, facts: Mapping[str, Facts]) -> tuple[dict[str, Layout
             if len(good) < 0.9 * len(facts):
                 continue
         keep_good(layout, good)
-        if task == "paired translation":
-            unfit = layout.skipped
+        if task in ("paired translation", "text-to-image"):
+            unfit += layout.skipped
         if all(column.names for column in layout.columns.values()):
             layouts[task] = layout
     if layouts.keys() & {"class-conditional", "paired translation", "unpaired translation"}:
@@ -451,6 +454,11 @@ def _advice_on_pairs(report: Report) -> Iterable[str]:
                 f"pairs whose two pictures differ in shape: {len(report.unlike):,} ({_some(report.unlike)}); they are "
                 "left out: cut both to the same part of the scene"
             )
+    if report.captionless:
+        yield (
+            f"pictures without a caption: {len(report.captionless):,} ({_some(report.captionless)}); text-to-image is "
+            "trained without them: write a text file of the same name beside each, or a row in the table"
+        )
     if report.aligned:
         yield (
             "both folders hold the same names: unpaired translation takes pictures of one name for the same thing, not "

@@ -52,6 +52,8 @@ NO_PARTNER = ("no target of this name", "no source of this name")
 UNLIKE = "its target has another shape"
 LOST_PARTNER = "its partner cannot be used"
 """Reasons for which a picture of a pair is left out."""
+NO_CAPTION = "no caption"
+"""The reason for which a picture is left out where others have captions."""
 
 Part = Literal["whole", "left", "right"]
 
@@ -149,7 +151,7 @@ def _pictures(store: Store, split: str, *, label: bool, text: bool) -> Layout:
             raise UserError(
                 f"{store.path}: no captions for any of its {len(names):,} pictures", example_of(("image", "text"))
             )
-        layout.skipped += [Skipped(name, "no caption") for name in names if name not in captions]
+        layout.skipped += [Skipped(name, NO_CAPTION) for name in names if name not in captions]
         _keep_rows(layout, [i for i, name in enumerate(names) if name in captions])
         layout.texts = [captions[name] for name in layout.columns["image"].names]
     return layout
