@@ -150,16 +150,14 @@ class TinyRuns:
         device: str = "cpu",
         **settings: Any,
     ) -> TinyRun:
-        from ganzoo import recipes, training
+        from ganzoo import training
         from ganzoo.engine import distributed
         from ganzoo.engine.listeners import Quiet
+        from ganzoo.testing.specimen import embedded_data
 
         registry = registry or self.registry
         card = registry.architectures.find(architecture)
-        if data is None and recipes.default_recipe(architecture, recipes.packaged()) is None:
-            needed = set(registry.tasks.find(card.task).batch)
-            sets = registry.datasets.values()
-            data = next(entry.name for entry in sets if entry.embedded and needed <= set(entry.fields))
+        data = data or embedded_data(registry, card)
         job = training.plan_job(registry, architecture, data, None, {"steps": STEPS, **card.tiny, **settings})
         opened = training.open_data(registry, job)
         run = training.make_run(registry, job, opened, folder, self.root)

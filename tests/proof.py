@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,38 +13,19 @@ from forks import Driver, Ended
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ganzoo import recipes, training
+from ganzoo import training
 from ganzoo.data.base import Data, DataRequest
 from ganzoo.engine import checkpoint, distributed
 from ganzoo.engine.listeners import Quiet
 from ganzoo.engine.trainer import Trainer
 from ganzoo.registry import Registry
 from ganzoo.runs import BEST, EVALUATIONS, METRICS, WEIGHTS, open_run
+from ganzoo.testing.compare import differences
+from ganzoo.testing.specimen import embedded_data
 from ganzoo.training import Job
 
 TIMES = ("seconds", "evaluation_seconds")
 """What may differ between two runs that are the same."""
-
-
-def differences(one: Any, other: Any, where: str = "") -> list[str]:
-    """Paths at which two nests of mappings, sequences, tensors and plain values are not the same, bit for bit."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        alike = one.dtype == other.dtype and one.shape == other.shape
-        return [] if alike and _bytes(one) == _bytes(other) else [where]
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        if one.keys() != other.keys():
-            return [f"{where}: {sorted(map(str, one.keys() ^ other.keys()))}"]
-        return [found for key in one for found in differences(one[key], other[key], f"{where}/{key}")]
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        if len(one) != len(other):
-            return [f"{where}: {len(one)} and {len(other)} items"]
-        pairs = zip(one, other, strict=True)
-        return [found for i, pair in enumerate(pairs) for found in differences(*pair, f"{where}/{i}")]
-    return [] if one == other and type(one) is type(other) else [f"{where}: {one!r} and {other!r}"]
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def bits(folder: Path) -> dict[str, Any]:
@@ -130,12 +111,7 @@ class Bench:
         """The job of an architecture's `tiny` settings (with these above them) on its default data."""
         card = self.registry.architectures.find(architecture)
         values = {**card.tiny, "precision": "fp32", "log_every": 2, **settings}
-        data = None
-        if recipes.default_recipe(architecture, recipes.packaged()) is None:
-            needed = set(self.registry.tasks.find(card.task).batch)
-            sets = self.registry.datasets.values()
-            data = next(entry.name for entry in sets if entry.embedded and needed <= set(entry.fields))
-        return training.plan_job(self.registry, architecture, data, None, values)
+        return training.plan_job(self.registry, architecture, embedded_data(self.registry, card), None, values)
 
     def trainer(self, job: Job, folder: Path | None = None, streamed: bool = False) -> Trainer:
         """A trainer of a new run (in `folder`, which may hold one: then it goes on from its checkpoint)."""

@@ -1,4 +1,4 @@
-"""What every architecture of the zoo promises, those of other packages included."""
+"""What architectures of the zoo promise beside what the conformance kit looks at."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import torch
 from conftest import TinyRuns
 
 from ganzoo.cards import Task, resolve
-from ganzoo.config import AdversarialSettings, Layer, Settings, build, facts
+from ganzoo.config import AdversarialSettings, Layer, Settings, build
 from ganzoo.data.base import DataRequest, DataSpec, Field
 from ganzoo.engine.noise import Noise, seed_globals
 from ganzoo.errors import UserError
 from ganzoo.model import Model, SampleRequest
 from ganzoo.registry import get_registry
-from ganzoo.runs import build_model, load_model
+from ganzoo.runs import build_model
 from ganzoo.sampling import answers
 
 ARCHITECTURES = sorted(get_registry().architectures)
@@ -75,53 +75,11 @@ def make(name: str, data: DataSpec, **settings: Any) -> Model:
     return build_model(get_registry().architectures[name], built, data)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_card_is_complete_and_the_settings_have_help(name: str) -> None:
-    card = get_registry().architectures[name]
-    assert all(getattr(card, field) for field in ("title", "task", "year", "paper", "summary", "licence"))
-    assert card.task in get_registry().tasks
-    settings_type = resolve(card.config)
-    assert issubclass(settings_type, Settings)
-    assert all(len(fact.help) > 8 for fact in facts(settings_type))
-    assert issubclass(resolve(card.model), Model)
-    assert resolve(card.model).__doc__
-    assert card.paper.split(":")[-1] in __import__(resolve(card.model).__module__, fromlist=["_"]).__doc__
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_it_builds_and_generates_at_every_size_it_claims(name: str) -> None:
-    for size in get_registry().architectures[name].sizes or ((32, 64) if task_of(name).directions else (16, 33)):
-        for channels in (1, 3):
-            model = make(name, spec_for(name, size, channels)).eval()
-            pictures = model.generate(model.inputs(request_for(model, name, 2)))
-            assert pictures.shape == (2, channels, size, size)
-            assert pictures.abs().max() <= 1
-
-
 @pytest.mark.parametrize("name", [n for n in ARCHITECTURES if get_registry().architectures[n].sizes])
 def test_a_size_that_it_cannot_do_is_refused_with_the_nearest_it_can(name: str) -> None:
     smallest = min(get_registry().architectures[name].sizes)
     with pytest.raises(UserError, match=f"--set size={smallest}"):
         make(name, spec_for(name, smallest - 1))
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_a_sample_does_not_depend_on_the_batch_it_is_made_in(name: str) -> None:
-    model = make(name, spec_for(name)).eval()
-    inputs = model.inputs(request_for(model, name, 6))
-    whole = model.generate(inputs)
-    alone = model.generate({key: value[3:4] for key, value in inputs.items()})
-    assert torch.allclose(whole[3:4], alone, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_generating_is_differentiable_in_the_latent_or_the_picture(name: str) -> None:
-    model = make(name, spec_for(name)).eval()
-    inputs = model.inputs(request_for(model, name, 2))
-    entry = task_of(name).direction().input if task_of(name).directions else "z"
-    inputs[entry] = inputs[entry].clone().requires_grad_(True)
-    model.generate(inputs).square().sum().backward()
-    assert inputs[entry].grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("name", [n for n in ARCHITECTURES if task_of(n).directions])
@@ -142,32 +100,6 @@ def test_every_direction_goes_from_its_pictures_to_its_pictures(name: str) -> No
         if model.multiple is not None:
             larger = answers(model, direction.input, torch.zeros(1, 3, side + model.multiple, side))
             assert larger.shape[2:] == (expected.size + model.scale * model.multiple, expected.size)
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_network_is_trained_by_a_phase_and_every_weight_of_it_gets_a_gradient(
-    name: str, tiny_run: TinyRuns
-) -> None:
-    trainer = tiny_run(name, steps=6).trainer
-    before = {key: value.clone() for key, value in trainer.model.state_dict().items()}
-    for _ in range(1 + max(phase.start for phase in trainer.phases)):
-        trainer.train_step()
-    trained = {network for phase in trainer.phases for network in phase.trains}
-    for network in trained:
-        for key, parameter in trainer.networks[network].named_parameters():
-            full = f"{network}.{key}"
-            assert torch.isfinite(parameter).all(), full
-            assert not torch.equal(before[full], parameter.detach()), f"{full} does not move"
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_what_is_saved_loads_into_the_same_pictures(name: str, tiny_run: TinyRuns) -> None:
-    tiny = tiny_run(name, steps=3)
-    tiny.trainer.run()
-    expected, inputs = tiny.trainer.sample(4)
-    model = load_model(tiny.run.folder)
-    with torch.inference_mode():
-        assert torch.allclose(model.generate(inputs).float(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from forks import Driver, the_driver
-from proof import assert_same_run, bits, differences, one_line
+from proof import assert_same_run, bits, one_line
 from safetensors.torch import save_file
 from toys import toy_trainer
 
 from ganzoo.engine import checkpoint
 from ganzoo.errors import UserError
+from ganzoo.testing.compare import differences
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from forks import Driver, the_driver
-from proof import bits, differences, leftovers, one_line
+from proof import bits, leftovers, one_line
 
 from ganzoo.engine import checkpoint
 from ganzoo.engine.files import write_atomic
 from ganzoo.errors import RunError
+from ganzoo.testing.compare import differences
 
 TINY = ("--set", "width=8", "--set", "latent=8", "--set", "batch=4", "--set", "samples=64", "--precision", "fp32")
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import Answer
 from forks import Driver, the_driver
-from proof import Streaming, assert_same_run, bits, differences, evaluations, metrics, weights
+from proof import Streaming, assert_same_run, bits, evaluations, metrics, weights
 from safetensors.torch import load_file
 from test_processes import run_ranks
 from torch import Tensor
@@ -34,6 +34,7 @@ from ganzoo.errors import RunError, UserError
 from ganzoo.model import Batch, Model, SampleRequest
 from ganzoo.registry import Registry
 from ganzoo.runs import BEST, Score, Scores, best_step, load_model, open_run
+from ganzoo.testing.compare import differences
 
 PIECE = 16
 

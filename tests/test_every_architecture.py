@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from forks import Driver, the_driver
-from proof import assert_same_run, bits, differences
+from proof import assert_same_run, bits
 from test_kill import assert_whole, kill_while_it_writes
 from test_processes import run_ranks
 
-from ganzoo import recipes
 from ganzoo.registry import get_registry
+from ganzoo.testing.compare import differences
+from ganzoo.testing.specimen import embedded_data
 
 ARCHITECTURES = sorted(get_registry().architectures)
 STEPS = 12
@@ -32,10 +33,8 @@ def words(name: str) -> list[str]:
     card = registry.architectures[name]
     settings = {**card.tiny, "sample_every": 5, "checkpoint_every": 1, "log_every": 1}
     words = [name, "--precision", "fp32"]
-    if recipes.default_recipe(name, recipes.packaged()) is None:
-        needed = set(registry.tasks.find(card.task).batch)
-        sets = registry.datasets.values()
-        words += ["--data", next(entry.name for entry in sets if entry.embedded and needed <= set(entry.fields))]
+    data = embedded_data(registry, card)
+    words += ["--data", data] if data else []
     for key, value in settings.items():
         words += ["--set", f"{key}={value}"]
     return words

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from proof import differences, weights
+from proof import weights
 from toys import toy_trainer, with_toys
 
 from ganzoo.engine import checkpoint
 from ganzoo.errors import UserError
 from ganzoo.model import Phase
 from ganzoo.runs import load_model, milestone, milestones, weights_of
+from ganzoo.testing.compare import differences
 
 WARMUP = Phase("autoencoder", trains=("encoder", "decoder"), stop=3)
 THEN = Phase("critic", trains=("critic",), start=3)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 from forks import PATIENCE, Child, Driver, Ended, the_driver
-from proof import bits, differences, one_line
+from proof import bits, one_line
 
 from ganzoo.engine import checkpoint
 from ganzoo.engine.distributed import Group
 from ganzoo.engine.launch import LOST
+from ganzoo.testing.compare import differences
 
 
 @pytest.fixture

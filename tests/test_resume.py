@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from forks import Driver, the_driver
 from PIL import Image
-from proof import Bench, assert_same_run, bits, differences, metrics, one_line
+from proof import Bench, assert_same_run, bits, metrics, one_line
 from proof import train as command
 
 from ganzoo.cards import resolve
 from ganzoo.config import AdversarialSettings
 from ganzoo.registry import Registry, get_registry
+from ganzoo.testing.compare import differences
 
 ARCHITECTURES = sorted(get_registry().architectures)
 

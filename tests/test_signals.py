@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from forks import PATIENCE, Child, Driver, the_driver
 from PIL import Image
-from proof import assert_same_run, bits, differences, leftovers
+from proof import assert_same_run, bits, leftovers
 
 from ganzoo.engine import checkpoint
+from ganzoo.testing.compare import differences
 
 TINY = ("--set", "width=8", "--set", "latent=8", "--set", "batch=4", "--set", "samples=4", "--precision", "fp32")
 LONG = ("--steps", "4000", "--set", "log_every=1000", "--set", "sample_every=5000", *TINY)

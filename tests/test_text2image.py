@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import TinyRuns
 from forks import Driver, the_driver
-from proof import bits, differences
+from proof import bits
 from test_processes import run_ranks
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -29,6 +29,7 @@ from ganzoo.model import Batch, SampleRequest
 from ganzoo.nn.layers import resolutions
 from ganzoo.registry import get_registry
 from ganzoo.runs import Run, build_model, load_model
+from ganzoo.testing.compare import differences
 from ganzoo.text.words import WordEncoder
 from ganzoo_text2image.cloze import REACH, TEMPERATURE, Cloze, words_of
 from ganzoo_text2image.config import Config

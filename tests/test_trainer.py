@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from forks import Driver, the_driver
-from proof import bits, differences, metrics, one_line
+from proof import bits, metrics, one_line
 from torch import Tensor
 from toys import PIXELS, SIZE, Toy, ToyGAN, pictures, toy_trainer, with_toys
 
@@ -20,6 +20,7 @@ from ganzoo.engine.watch import PATIENCE, CollapseWatch
 from ganzoo.errors import RunError, UserError
 from ganzoo.model import Batch, Phase
 from ganzoo.runs import Scores, load_model
+from ganzoo.testing.compare import differences
 
 AUTOENCODER = Phase("autoencoder", trains=("encoder", "decoder"))
 
