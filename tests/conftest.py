@@ -156,7 +156,7 @@ class TinyRuns:
 
         registry = registry or self.registry
         card = registry.architectures.find(architecture)
-        if data is None and recipes.default_recipe(architecture, recipes.packaged()) is None:
+        if data is None and recipes.default_recipe(architecture, recipes.shipped(registry)) is None:
             needed = set(registry.tasks.find(card.task).batch)
             sets = registry.datasets.values()
             data = next(entry.name for entry in sets if entry.embedded and needed <= set(entry.fields))

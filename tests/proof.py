@@ -131,7 +131,7 @@ class Bench:
         card = self.registry.architectures.find(architecture)
         values = {**card.tiny, "precision": "fp32", "log_every": 2, **settings}
         data = None
-        if recipes.default_recipe(architecture, recipes.packaged()) is None:
+        if recipes.default_recipe(architecture, recipes.shipped(self.registry)) is None:
             needed = set(self.registry.tasks.find(card.task).batch)
             sets = self.registry.datasets.values()
             data = next(entry.name for entry in sets if entry.embedded and needed <= set(entry.fields))

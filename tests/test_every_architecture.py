@@ -32,7 +32,7 @@ def words(name: str) -> list[str]:
     card = registry.architectures[name]
     settings = {**card.tiny, "sample_every": 5, "checkpoint_every": 1, "log_every": 1}
     words = [name, "--precision", "fp32"]
-    if recipes.default_recipe(name, recipes.packaged()) is None:
+    if recipes.default_recipe(name, recipes.shipped(registry)) is None:
         needed = set(registry.tasks.find(card.task).batch)
         sets = registry.datasets.values()
         words += ["--data", next(entry.name for entry in sets if entry.embedded and needed <= set(entry.fields))]
