@@ -100,6 +100,10 @@ class Cards(Mapping[str, C], Generic[C]):
         suspects = [b for b in self._broken if name.replace("-", "_") in f"{b.name} {b.distribution}".replace("-", "_")]
         raise UserError(message, *(f"it may come from {suspect}" for suspect in suspects))
 
+    def claimed(self, name: str) -> bool:
+        """Whether any plugin brings a card of that name, be it more than one."""
+        return name in self._claims
+
     def matching(self, pattern: str) -> list[C]:
         """The cards whose name matches a shell pattern, sorted; names that two plugins claim are left out."""
         return [card for name, card in self.items() if fnmatch.fnmatch(name, pattern)]

@@ -26,6 +26,7 @@ COMMANDS = {
     "project": "ganzoo.cli.project",
     "edit": "ganzoo.cli.edit",
     "runs": "ganzoo.cli.runs",
+    "plugin": "ganzoo.cli.plugin",
     "doctor": "ganzoo.cli.doctor",
 }
 
