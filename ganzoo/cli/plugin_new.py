@@ -6,12 +6,13 @@ import importlib.metadata
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ganzoo import recipes
 from ganzoo.errors import UserError, did_you_mean
-from ganzoo.registry import Registry, get_registry
+from ganzoo.registry import Cards, Registry, get_registry
 from ganzoo.scaffolding import KINDS, LONGEST, NAME, PREFIX, TASKS, Author, Names, files, git_user, this_year, write
 
 
@@ -34,9 +35,7 @@ def new(name: str, kind: str, task: str | None, out: Path | None, author: str | 
       ganzoo plugin new okapi-photos --kind dataset
     """
     registry = get_registry()
-    plain = (
-        name.lower().replace("_", "-").removeprefix(PREFIX) if name.lower().startswith(("ganzoo-", "ganzoo_")) else name
-    )
+    plain = _plain(name)
     if plain != name:
         click.echo(f"the package is called {PREFIX}NAME by itself: NAME is {plain!r}", err=True)
     names = Names(name=plain)
@@ -69,6 +68,12 @@ def new(name: str, kind: str, task: str | None, out: Path | None, author: str | 
     click.echo(f"      ganzoo plugin check {plain}")
 
 
+def _plain(name: str) -> str:
+    """NAME without the prefix that every package has anyway."""
+    lowered = name.lower().replace("_", "-")
+    return lowered.removeprefix(PREFIX) if lowered.startswith(PREFIX) else name
+
+
 def _kind_mistakes(kind: str) -> list[str]:
     if kind in KINDS:
         return []
@@ -94,7 +99,11 @@ def _name_mistakes(registry: Registry, names: Names) -> list[str]:
         return [f"NAME {name!r}: expected small letters, digits and single hyphens, a letter first{hint}"]
     if len(name) > LONGEST:
         return [f"NAME {name}: expected at most {LONGEST} letters, found {len(name)}"]
-    kinds = {"an architecture": registry.architectures, "a data set": registry.datasets, "a metric": registry.metrics}
+    kinds: dict[str, Cards[Any]] = {
+        "an architecture": registry.architectures,
+        "a data set": registry.datasets,
+        "a metric": registry.metrics,
+    }
     modules = {plugin.module for plugin in registry.plugins.values()}
     found = next((kind for kind, cards in kinds.items() if cards.claimed(name)), "")
     if not found and (name in registry.plugins or names.module in modules):

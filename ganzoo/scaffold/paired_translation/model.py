@@ -4,8 +4,8 @@ Say here which paper the networks follow, with its sections, and where they diff
 
 From Isola et al. (2017, arXiv:1611.07004): the generator is an encoder and a decoder with shortcuts between layers of
 one size; the discriminator is shown the source beside the picture and judges patches; the mean absolute error stands
-beside the adversarial loss (equation 4). Where we differ: three halvings, doubling by resizing, no noise, and no
-normalisation: R1 keeps the discriminator in check.
+beside the adversarial loss (equation 4). Where we differ: three halvings, no noise; the discriminator has no
+normalisation, R1 keeps it in check.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ class UNet(nn.Module):
         widths = [width * 2**level for level in range(HALVINGS)]
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
         for level, inside in enumerate([inputs, *widths[:-1]]):
-            self.encoder.append(nn.Conv2d(inside, widths[level], 4, stride=2, padding=1))
+            halved = nn.Conv2d(inside, widths[level], 4, stride=2, padding=1, bias=False)
+            self.encoder.append(nn.Sequential(halved, nn.BatchNorm2d(widths[level])))
         for level in reversed(range(1, HALVINGS)):
             beside = 0 if level == HALVINGS - 1 else widths[level]  # what comes over the shortcut
             inside, outside = widths[level] + beside, widths[level - 1]
-            self.decoder.append(doubled(inside, outside))
-        self.last = doubled(2 * width, outputs)
-        self.apply(he_init)
-        self.last.apply(normal_init)
+            doubled = nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1, bias=False)
+            self.decoder.append(nn.Sequential(doubled, nn.BatchNorm2d(outside)))
+        self.last = nn.ConvTranspose2d(2 * width, outputs, 4, stride=2, padding=1)
+        self.apply(normal_init)
 
     def forward(self, pictures: Tensor) -> Tensor:
         x, shortcuts = pictures, []
@@ -55,11 +56,6 @@ class UNet(nn.Module):
             x = torch.cat([leaky_relu(layer(x), 0.2), shortcuts.pop()], 1)
         made: Tensor = self.last(x)
         return made.tanh()
-
-
-def doubled(inside: int, outside: int) -> nn.Sequential:
-    """Layers to twice the height and width, (N, inside, H, W) to (N, outside, 2H, 2W)."""
-    return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1))
 
 
 class Discriminator(nn.Module):
