@@ -305,14 +305,14 @@ def test_the_prefix_is_taken_off_and_that_is_said(name: str, here: Callable[...,
     [
         (
             ["Okapi"],
-            "NAME 'Okapi': expected small letters, digits and single hyphens, a letter first; for example okapi",
+            "NAME 'Okapi': expected lower-case letters, digits and single hyphens, a letter first; for example okapi",
         ),
         (
             ["my_gan"],
-            "NAME 'my_gan': expected small letters, digits and single hyphens, a letter first; for example my-gan",
+            "NAME 'my_gan': expected lower-case letters, digits and single hyphens, a letter first; for example my-gan",
         ),
-        (["3d"], "NAME '3d': expected small letters, digits and single hyphens, a letter first; for example d"),
-        (["--", "-"], "NAME '-': expected small letters, digits and single hyphens, a letter first"),
+        (["3d"], "NAME '3d': expected lower-case letters, digits and single hyphens, a letter first; for example d"),
+        (["--", "-"], "NAME '-': expected lower-case letters, digits and single hyphens, a letter first"),
         (["o" * 41], f"NAME {'o' * 41}: expected at most 40 letters, found 41"),
         (["dcgan"], "NAME dcgan: there is an architecture of that name already; take another"),
         (["fashion", "--kind", "dataset"], "NAME fashion: there is a data set of that name already; take another"),

@@ -96,7 +96,7 @@ def _name_mistakes(registry: Registry, names: Names) -> list[str]:
     if not NAME.fullmatch(name):
         better = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789").rstrip("-")
         hint = f"; for example {better}" if NAME.fullmatch(better) else ""
-        return [f"NAME {name!r}: expected small letters, digits and single hyphens, a letter first{hint}"]
+        return [f"NAME {name!r}: expected lower-case letters, digits and single hyphens, a letter first{hint}"]
     if len(name) > LONGEST:
         return [f"NAME {name}: expected at most {LONGEST} letters, found {len(name)}"]
     kinds: dict[str, Cards[Any]] = {
