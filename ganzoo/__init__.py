@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from ganzoo.cards import Architecture, Dataset, FeatureNetwork, Metric, Task
+    from ganzoo.cards import Architecture, Dataset, FeatureNetwork, Metric, Recipe, Task
     from ganzoo.config import Settings, setting
     from ganzoo.engine.trainer import Trainer
     from ganzoo.errors import RunError, UserError
@@ -35,6 +35,7 @@ _LAZY = {
     "Metric": "ganzoo.cards",
     "Model": "ganzoo.model",
     "Phase": "ganzoo.model",
+    "Recipe": "ganzoo.cards",
     "Registry": "ganzoo.registry",
     "Run": "ganzoo.runs",
     "RunError": "ganzoo.errors",
@@ -58,6 +59,7 @@ __all__ = [
     "Metric",
     "Model",
     "Phase",
+    "Recipe",
     "Registry",
     "Run",
     "RunError",

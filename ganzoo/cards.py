@@ -15,6 +15,33 @@ from ganzoo.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An architecture on a data set, with settings that are known to work there.
+
+    `name` is `architecture.tag`; `data` a data set's name, or `any` for whatever has no recipe of its own; `notes` say
+    where the settings come from and what to expect. `default` is what `ganzoo train ARCHITECTURE` means. `origin` is
+    filled in: the file or the distribution that it comes from.
+    """
+
+    name: str
+    data: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
+    default: bool = False
+    origin: str = ""
+
+    @property
+    def architecture(self) -> str:
+        """What stands before the dot."""
+        return self.name.partition(".")[0]
+
+    @property
+    def tag(self) -> str:
+        """What stands after the dot."""
+        return self.name.partition(".")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
     """One architecture of the zoo.
 
@@ -39,6 +66,27 @@ class Architecture:
     yardstick: bool = False
     """Whether it is what others are measured against: its settings `like` and `like_settings` take the networks of
     another architecture, so that the two differ in nothing but how they learn."""
+    recipes: tuple[Recipe, ...] = ()
+    """Recipes that come with it, beside those of zoo.yaml; the data of the default one should be embedded."""
+
+    def __post_init__(self) -> None:
+        """Refuse recipes that would be a trouble to whoever trains something else.
+
+        Raises:
+            ValueError: for one that is no recipe of this architecture, or a second default.
+        """
+        for recipe in self.recipes:
+            if not isinstance(recipe, Recipe):
+                raise ValueError(f"recipes of {self.name}: expected ganzoo.Recipe, found {type(recipe).__name__}")
+            if recipe.architecture != self.name or not recipe.tag:
+                raise ValueError(f"recipes of {self.name}: {recipe.name!r} is not of the form {self.name}.TAG")
+        names = [recipe.name for recipe in self.recipes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"recipes of {self.name}: {', '.join(twice)} stands there twice")
+        defaults = [recipe.name for recipe in self.recipes if recipe.default]
+        if len(defaults) > 1:
+            raise ValueError(f"recipes of {self.name}: only one can be the default, found {', '.join(defaults)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,10 @@ class Cards(Mapping[str, C], Generic[C]):
         message = f"there is no {self.kind} {name!r}{near}; `{command}` shows them all"
         raise UserError(message, *(f"it may come from {suspect}" for suspect in self._suspects(name)))
 
+    def claimed(self, name: str) -> bool:
+        """Whether any plugin brings a card of that name, be it more than one."""
+        return name in self._claims
+
     def matching(self, pattern: str) -> list[C]:
         """The cards whose name matches a shell pattern, sorted; names that two plugins claim are left out."""
         return [card for name, card in self.items() if fnmatch.fnmatch(name, pattern)]

@@ -1,41 +1,25 @@
-"""Recipes: zoo.yaml, which names for each architecture the data sets it is known to do well on, and with what settings.
+"""Recipes: for each architecture the data sets that it is known to do well on, and with what settings.
 
-A recipe is `architecture.tag`. The packaged file is read first; a `zoo.yaml` in the working directory adds to it and
-may not silently replace what is there.
+A recipe is `architecture.tag`. The packaged zoo.yaml is read first; architectures of other packages bring theirs on
+their cards; a `zoo.yaml` in the working directory adds to them and may not silently replace what is there.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ganzoo.cards import Recipe
 from ganzoo.errors import UserError, did_you_mean
+from ganzoo.registry import Registry, get_registry
 
 FILE = "zoo.yaml"
 ANY = "any"
 """Stands as `data` of the recipe that is meant for whatever has none of its own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Architecture, data set and settings; `notes` say where they come from and what to expect."""
-
-    name: str
-    architecture: str
-    data: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    notes: str = ""
-    default: bool = False
-    origin: str = FILE
-
-    @property
-    def tag(self) -> str:
-        """What stands after the dot."""
-        return self.name.partition(".")[2]
 
 
 def packaged_file() -> Path:
@@ -72,7 +56,7 @@ def read(path: Path) -> dict[str, Recipe]:
     recipes, mistakes = {}, []
     allowed = {"data", "settings", "notes", "default"}
     for name, entry in entries.items():
-        architecture, dot, tag = str(name).partition(".")
+        _, dot, tag = str(name).partition(".")
         if not (dot and tag):
             mistakes.append(f"{path}: {name!r} is not of the form architecture.tag")
         elif not isinstance(entry, dict) or not isinstance(entry.get("data"), str):
@@ -85,7 +69,6 @@ def read(path: Path) -> dict[str, Recipe]:
         else:
             recipes[str(name)] = Recipe(
                 name=str(name),
-                architecture=architecture,
                 data=entry["data"],
                 settings={str(key): value for key, value in (entry.get("settings") or {}).items()},
                 notes=" ".join(str(entry.get("notes", "")).split()),
@@ -111,13 +94,32 @@ def packaged() -> dict[str, Recipe]:
     return read(packaged_file())
 
 
-def all_recipes(folder: Path | None = None) -> dict[str, Recipe]:
-    """Packaged recipes and those of `folder`/zoo.yaml (the working directory's by default).
+def shipped(registry: Registry | None = None) -> dict[str, Recipe]:
+    """The recipes that ship with ganzoo, and those that other packages bring with their architectures.
+
+    What zoo.yaml says of an architecture stands: of its card's recipes those of the same name are left out, and none of
+    them takes the place of its default.
+    """
+    registry = registry or get_registry()
+    ours = packaged()
+    recipes = dict(ours)
+    for card in registry.architectures.values():
+        settled = any(recipe.default for recipe in of_architecture(card.name, ours))
+        origin = registry.architectures.plugin(card.name).distribution
+        for recipe in card.recipes:
+            if recipe.name not in ours:
+                recipes[recipe.name] = replace(recipe, default=recipe.default and not settled, origin=origin)
+    return recipes
+
+
+def all_recipes(folder: Path | None = None, registry: Registry | None = None) -> dict[str, Recipe]:
+    """The recipes that ship with ganzoo and other packages, and those of `folder`/zoo.yaml (the working directory's by
+    default).
 
     Raises:
-        UserError: when the user's file gives a packaged name to something else, or marks a second default.
+        UserError: when the user's file gives a shipped name to something else, or marks a second default.
     """
-    recipes = dict(packaged())
+    recipes = shipped(registry)
     own = (folder or Path.cwd()) / FILE
     if own.is_file() and own.resolve() != packaged_file().resolve():
         added = read(own)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ganzoo import recipes
-from ganzoo.cards import Architecture, Task, resolve
+from ganzoo.cards import Architecture, Recipe, Task, resolve
 from ganzoo.config import RUNTIME, Layer, Settings, build, settings_of
 from ganzoo.data.base import Data, DataRequest, Progress
 from ganzoo.data.captions import remembering
@@ -52,10 +52,10 @@ def plan_job(
     Raises:
         UserError: with every mistake that can be found without opening the data.
     """
-    known = recipes.all_recipes()
+    known = recipes.all_recipes(registry=registry)
     architecture, dot, _ = name.partition(".")
     card = registry.architectures.find(architecture)
-    recipe: recipes.Recipe | None
+    recipe: Recipe | None
     if dot:
         recipe = recipes.find(name, known, registry.architectures)
     elif data is None:

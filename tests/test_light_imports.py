@@ -51,6 +51,8 @@ def test_the_zoo_is_listed_without_torch_and_without_numpy(words: list[str], cwd
         ["generate", "--help"],
         ["train"],
         ["nosuch"],
+        ["plugin", "new", "--help"],
+        ["plugin", "new", "okapi"],
         ["eval", "--help"],
         ["eval", "--list"],
         ["eval", "--list", "--json"],

@@ -82,6 +82,13 @@ def test_the_wheel_has_every_module_and_no_litter(wheel: Path) -> None:
     assert [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".tmp"))] == []
 
 
+def test_the_wheel_has_every_file_that_a_new_plugin_is_written_from(wheel: Path) -> None:
+    names = set(contents(wheel))
+    files = [path for path in (ROOT / "ganzoo/scaffold/package").iterdir() if path.is_file()]
+    assert {f"ganzoo/scaffold/package/{path.name}" for path in files} <= names
+    assert {"project.toml", "gitignore", "LICENSE", "test.yml"} <= {path.name for path in files}
+
+
 def test_the_zoo_yaml_of_the_wheel_is_that_of_the_tree(wheel: Path) -> None:
     assert contents(wheel)["ganzoo/zoo.yaml"] == hashlib.sha256((ROOT / "zoo.yaml").read_bytes()).hexdigest()
 

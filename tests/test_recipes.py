@@ -1,4 +1,5 @@
-"""zoo.yaml: every packaged recipe holds together, a user's file adds to it, and malformed entries are all named."""
+"""Recipes: every packaged one holds together, other packages and a user's file add to them, and malformed entries are
+all named."""
 
 from __future__ import annotations
 
@@ -6,13 +7,16 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 
 import pytest
+from conftest import Answer
 
-from ganzoo import recipes
-from ganzoo.cards import resolve
+from ganzoo import hookimpl, recipes, training
+from ganzoo.cards import Architecture, Recipe, resolve
 from ganzoo.config import Layer, build
 from ganzoo.errors import UserError
 from ganzoo.registry import Registry
@@ -51,7 +55,7 @@ def test_every_architecture_with_recipes_has_exactly_one_default() -> None:
 
 def test_every_architecture_can_be_trained_by_its_name_alone_without_a_download(registry: Registry) -> None:
     for name in registry.architectures:
-        default = recipes.default_recipe(name, PACKAGED)
+        default = recipes.default_recipe(name, recipes.shipped(registry))
         assert default is not None, name
         assert registry.datasets[default.data.partition(":")[0]].embedded, name
 
@@ -124,6 +128,129 @@ def test_an_architecture_without_recipes_can_be_given_a_default(cwd: Path) -> No
     assert default is not None
     assert default.name == "okapi.b"
     assert [recipe.name for recipe in recipes.of_architecture("okapi", recipes.all_recipes())] == ["okapi.b", "okapi.a"]
+
+
+# --- those of another package -----------------------------------------------------------------------------------------
+
+
+def okapi(*own: Recipe, name: str = "okapi") -> Architecture:
+    return Architecture(
+        name=name,
+        title="A test",
+        task="generation",
+        year=2020,
+        paper="none",
+        summary="the vanilla GAN under another name",
+        config="ganzoo_vanilla.config:Config",
+        model="ganzoo_vanilla.model:VanillaGAN",
+        licence="MIT",
+        recipes=own,
+    )
+
+
+def registry_with(make: Callable[[], Architecture]) -> Registry:
+    """The registry of this environment and a package `ganzoo-okapi`, whose hook makes a card."""
+    module = ModuleType("ganzoo_okapi")
+    module.ganzoo_architectures = hookimpl(lambda: [make()])  # type: ignore[attr-defined]
+    made = Registry()
+    made.load_entry_points()
+    made.load("okapi", "ganzoo-okapi", "1.0", lambda: module)
+    return made
+
+
+EMOJI = Recipe(name="okapi.emoji", data="emoji-flat")
+FASHION = Recipe(name="okapi.fashion", data="fashion", settings={"width": 8}, default=True)
+
+
+def test_an_architecture_of_another_package_is_trained_by_its_name_with_the_recipe_on_its_card(cwd: Path) -> None:
+    registry = registry_with(lambda: okapi(EMOJI, FASHION))
+    job = training.plan_job(registry, "okapi", None, None, {})
+    assert (job.recipe, job.source, job.settings.width, job.origins["width"]) == (
+        "okapi.fashion",
+        "fashion",
+        8,
+        "okapi.fashion",
+    )
+    assert training.plan_job(registry, "okapi.emoji", None, None, {}).source == "emoji-flat"
+    assert recipes.shipped(registry)["okapi.emoji"].origin == "ganzoo-okapi"
+    assert set(recipes.shipped(registry)) == {*PACKAGED, "okapi.emoji", "okapi.fashion"}
+
+
+def test_a_zoo_yaml_may_add_to_the_recipes_of_a_card_but_not_replace_them(cwd: Path) -> None:
+    registry = registry_with(lambda: okapi(EMOJI, FASHION))
+    write(cwd, "recipes: {okapi.mine: {data: photos/}}")
+    assert "okapi.mine" in recipes.all_recipes(registry=registry)
+    write(cwd, "recipes:\n  okapi.emoji: {data: fashion}\n  okapi.mine: {data: fashion, default: true}")
+    with pytest.raises(UserError) as caught:
+        recipes.all_recipes(registry=registry)
+    assert [line.partition(": ")[2] for line in caught.value.lines] == [
+        "okapi.emoji is a packaged recipe; give yours another tag",
+        "the default of okapi is okapi.fashion; train yours by its name, okapi.mine",
+    ]
+
+
+def test_what_the_packaged_file_says_of_an_architecture_is_not_changed_by_its_card() -> None:
+    own = (Recipe(name="vanilla.fashion", data="mnist"), Recipe(name="vanilla.more", data="mnist", default=True))
+    module = ModuleType("ganzoo_vanilla_again")
+    module.ganzoo_architectures = hookimpl(lambda: [okapi(*own, name="vanilla")])  # type: ignore[attr-defined]
+    registry = Registry()
+    registry.load("vanilla", "ganzoo-vanilla-again", "1.0", lambda: module)
+    known = recipes.shipped(registry)
+    assert known["vanilla.fashion"] == PACKAGED["vanilla.fashion"]
+    assert known["vanilla.more"].data == "mnist"
+    default = recipes.default_recipe("vanilla", known)
+    assert default is not None
+    assert default.name == "vanilla.fashion"
+
+
+@pytest.mark.parametrize(
+    ("own", "line"),
+    [
+        (("okapi.fashion",), "expected ganzoo.Recipe, found str"),
+        ((Recipe(name="other.fashion", data="fashion"),), "'other.fashion' is not of the form okapi.TAG"),
+        ((Recipe(name="okapi", data="fashion"),), "'okapi' is not of the form okapi.TAG"),
+        ((EMOJI, EMOJI), "okapi.emoji stands there twice"),
+        ((FASHION, Recipe(name="okapi.b", data="fashion", default=True)), "only one can be the default, found okapi.f"),
+    ],
+    ids=["not-one", "of-another", "no-tag", "twice", "two-defaults"],
+)
+def test_a_card_with_impossible_recipes_is_a_broken_row_and_stops_nothing_else(
+    own: tuple[Recipe, ...], line: str
+) -> None:
+    registry = registry_with(lambda: okapi(*own))
+    assert [row.distribution for row in registry.broken] == ["ganzoo-okapi"]
+    assert f"ValueError: recipes of okapi: {line}" in registry.broken[0].error
+    assert recipes.shipped(registry) == PACKAGED
+
+
+def test_show_prints_the_recipes_of_a_card(install: Callable[..., Path], process: Callable[..., Answer]) -> None:
+    install(
+        "ganzoo-okapi",
+        """
+        from ganzoo import Architecture, Recipe, hookimpl
+
+        @hookimpl
+        def ganzoo_architectures():
+            recipe = Recipe(name="okapi.fashion", data="fashion", settings={"width": 9}, notes="clothes", default=True)
+            return [Architecture(name="okapi", title="Okapi", task="generation", year=2020, paper="-", summary="-",
+                                 config="ganzoo_vanilla.config:Config", model="ganzoo_vanilla.model:VanillaGAN",
+                                 licence="MIT", recipes=(recipe,))]
+        """,
+    )
+    said = process("show", "okapi.fashion", "--json")
+    assert said.code == 0, said.err
+    document = json.loads(said.out)
+    assert document["resolved"] == {"width": 9}
+    assert document["recipes"] == [
+        {
+            "name": "okapi.fashion",
+            "data": "fashion",
+            "settings": {"width": 9},
+            "notes": "clothes",
+            "default": True,
+            "origin": "ganzoo-okapi",
+        }
+    ]
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ COMMANDS = {
     "edit": "ganzoo.cli.edit",
     "runs": "ganzoo.cli.runs",
     "plugins": "ganzoo.cli.plugins",
+    "plugin": "ganzoo.cli.plugin",
     "doctor": "ganzoo.cli.doctor",
 }
 

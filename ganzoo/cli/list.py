@@ -31,7 +31,8 @@ def list(pattern: str, task: str | None, as_json: bool) -> None:
         for card in cards:
             plugin = registry.architectures.plugin(card.name)
             row = asdict(card)
-            row.pop("tiny")
+            for name in ("tiny", "recipes"):
+                row.pop(name)
             rows.append({**row, "plugin": {"distribution": plugin.distribution, "version": plugin.version}})
         click.echo(json.dumps(rows, indent=2))
     elif not cards:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ganzoo import recipes
-from ganzoo.cards import Architecture, Task
+from ganzoo.cards import Architecture, Recipe, Task
 from ganzoo.cli.teaching import TeachingCommand
 from ganzoo.config import Fact, Layer, build, facts, settings_of
 from ganzoo.registry import get_registry
@@ -60,7 +60,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _print(
-    card: Architecture, task: Task, rows: list[Fact], own: list[recipes.Recipe], values: dict[str, Any], plugin: str
+    card: Architecture, task: Task, rows: list[Fact], own: list[Recipe], values: dict[str, Any], plugin: str
 ) -> None:
     from rich import box
     from rich.table import Table

@@ -41,7 +41,7 @@ def embedded_data(registry: Registry, card: Architecture) -> str | None:
     Raises:
         UserError: when there is none.
     """
-    recipe = recipes.default_recipe(card.name, recipes.packaged())
+    recipe = recipes.default_recipe(card.name, recipes.shipped(registry))
     named = None if recipe is None else registry.datasets.get(recipe.data.partition(":")[0])
     if named is not None and named.embedded:
         return None
