@@ -95,10 +95,8 @@ def open_real_samples(
     job = replace(_with_fields(first, targets), source=source)
     try:
         training.check_source(registry, source)
-        data, held = (
-            training.open_data(registry, job, progress=progress),
-            training.open_held_out(registry, job, progress),
-        )
+        data = training.open_data(registry, job, progress=progress)
+        held = training.open_held_out(registry, job, progress)
     except UserError as error:
         raise UserError(*(line.replace("--data", "--real", 1) for line in error.lines)) from error
     output = output_field(first)

@@ -125,7 +125,7 @@ class Session:
         if self.way is not None:
             metrics = self._of_way(metrics, self.way)
         if not self.reference.pictured:
-            metrics = askable(metrics, self.reference, by_name=bool(how.metrics))
+            metrics = askable(metrics, self.reference, by_name=bool(how.metrics or how.preset))
         made = Evaluation(
             self.registry,
             self.reference,
