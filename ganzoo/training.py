@@ -204,7 +204,9 @@ def _open(registry: Registry, job: Job, wanted: DataRequest) -> Data:
     fits = not job.card.sizes or card.size in job.card.sizes
     size = wanted.size or (card.size if fits else _best(job.card, card.size))
     there = tuple(field for field in wanted.optional if field in card.fields)
-    data: Data = resolve(card.load)(replace(wanted, optional=there, subset=subset, size=size or None))
+    data: Data = resolve(card.load)(
+        replace(wanted, optional=there, subset=subset, size=size if card.channels else None)
+    )
     return data
 
 

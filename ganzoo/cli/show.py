@@ -57,7 +57,8 @@ def show(name: str, as_json: bool) -> None:
         click.echo("data of your own: --data PATH")
     elif own_pictures:
         click.echo(f"pictures of your own: --data FOLDER, with {own_pictures}")
-    on = f" --data {fitting[0]}" if fitting and not own else ""
+    usual = next((data.name for data in sets if data.embedded), "NAME")
+    on = "" if own else f" --data {usual}"
     click.echo(f"train it: ganzoo train {recipe.name if recipe else card.name}{on}")
     for index, way in enumerate(task.directions):
         start = "        " if index else "use it: "
