@@ -107,9 +107,13 @@ class Task:
 
     `batch`: the fields of a training batch; `inputs`: the keys of what `generate` takes; `output`: the field of the
     batch that `generate` imitates; `given`: which of `inputs` a person can give, and how (`"label"`, `"text"` or
-    `"image"`); `show`: `"module:function"` that draws samples into a file, called with (samples, path, inputs, data):
-    `inputs` are those of `generate` and, where it is known, the right answer under `"truth"`. `directions` are the ways
-    of a task whose models take pictures in, the usual one first; none where they draw from noise.
+    `"image"`); `show`: `"module:function"` that draws samples into a PNG file, called with (samples, path, inputs,
+    data): `inputs` are those of `generate` and, where it is known, the right answer under `"truth"`; an evaluation also
+    draws real samples, of which it knows no more inputs than `label` and `text`. `directions` are the ways of a task
+    whose models take pictures in, the usual one first; none where they draw from noise.
+
+    Whether the output is a picture, the data say: their field of that name has a kind. Where it is none, samples are
+    the numbers that `Model.generate` gives, and `open`, `save` and `suffix` say how they are read and written.
     """
 
     name: str
@@ -122,6 +126,18 @@ class Task:
     show: str = "ganzoo.pictures:save_grid"
     metrics: tuple[str, ...] = ()
     """The metrics that make its table, in order."""
+    headline: str = ""
+    """Which of these says in an evaluation on the way which weights are the best, where the usual ones (`fd`, `kid`)
+    are not all among them."""
+    open: str = ""
+    """`"module:function"` that reads a folder or file of a person's own, called with (path, ganzoo.data.DataRequest):
+    it returns a `ganzoo.data.Data`, or raises a `UserError`; `ganzoo.errors.NothingThere` where the split that is asked
+    for is not there. Empty: pictures, in the layouts that `ganzoo data check` knows."""
+    save: str = ""
+    """`"module:function"` that writes single samples, called with (samples, paths): a tensor (n, ...) on the CPU and n
+    paths whose folders are there. Empty: pictures as PNG, anything else as NumPy's .npy."""
+    suffix: str = ".png"
+    """How the names of the files end that `save` writes."""
     optional: tuple[str, ...] = ()
     """Fields that a batch has too where the data have them."""
     pipeline: str = "image-to-image"
@@ -151,8 +167,9 @@ class Dataset:
     """One data set by name.
 
     `load` names a function `(request: ganzoo.data.DataRequest) -> ganzoo.data.Data`. `size` is the native size in
-    pixels, 0 where pictures differ; `count` the number of training pictures (of all, where there is only a test split);
-    `embedded` says that it ships inside a package and needs no download.
+    pixels, 0 where pictures differ; `channels` 1 or 3, 0 where it holds no pictures; `count` the number of training
+    rows (of all, where there is only a test split); `embedded` says that it ships inside a package and needs no
+    download.
     """
 
     name: str
@@ -182,9 +199,9 @@ class Metric:
     nobody). `needs` names the collectors (`"module:Class"`) whose findings it reads; `network` says that it looks
     through a feature network, whose name then stands in the result's (`kid[efflite0]`). `group` is the heading that it
     stands under (`"quality"`, `"coverage"`, ...). `catches` are the control rows (`ganzoo_evaluation.controls`) that it
-    must tell from real pictures, or it is blind. `version` grows when its numbers change. Which tasks ask for it by
-    themselves, `Task.metrics` says; beside these, a model of one of `tasks` whose data set is one of `suits` is asked
-    for it: a metric that makes sense for these alone. `through` is
+    must tell from real pictures, or it is blind; those that an evaluation has not are passed over. `version` grows when
+    its numbers change. Which tasks ask for it by themselves, `Task.metrics` says; beside these, a model of one of
+    `tasks` whose data set is one of `suits` is asked for it: a metric that makes sense for these alone. `through` is
     the feature network that it looks through where none is named with it; empty: the one that the others look through.
     """
 
@@ -197,7 +214,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     network: bool = True
     group: str = "quality"
-    catches: tuple[str, ...] = ("blurred", "one picture", "Gaussian pixels")
+    catches: tuple[str, ...] = ("blurred", "one picture", "Gaussian pixels", "one sample", "Gaussian samples")
     version: int = 1
     tasks: tuple[str, ...] = ()
     suits: tuple[str, ...] = ()

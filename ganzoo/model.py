@@ -59,8 +59,9 @@ class Adam:
 class Batch:
     """One micro-batch: the fields of the task as attributes (`batch.image`), and whatever phases leave for each other.
 
-    Pictures are float32, [-1, 1], (size, C, H, W); labels int64 (size,); texts a list of `size` strings. A generator's
-    fakes are kept as `batch.fake`, so that the discriminator's phase needs no second forward pass.
+    Pictures are float32, [-1, 1], (size, C, H, W); labels int64 (size,); texts a list of `size` strings; arrays (size,
+    *shape) of their own dtype, as the data have them. A generator's fakes are kept as `batch.fake`, so that the
+    discriminator's phase needs no second forward pass.
     """
 
     def __init__(
@@ -121,8 +122,8 @@ class SampleRequest:
     """What somebody wants generated: how many, from which noise, and what they gave.
 
     `given` holds the task's inputs that a person chose, each of `count` rows: `label` int64, `text` a list of strings,
-    a picture field float in [-1, 1]. `truncation` is psi: noise further than psi from 0 is drawn again (Brock et al.,
-    2019, section 3.1); None leaves it alone.
+    a picture field float in [-1, 1], an array field as it is in the data. `truncation` is psi: noise further than psi
+    from 0 is drawn again (Brock et al., 2019, section 3.1); None leaves it alone.
     """
 
     count: int
@@ -171,7 +172,11 @@ class Model(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must make its inputs()")
 
     def generate(self, inputs: Mapping[str, Any]) -> Tensor:
-        """The one way out: inputs of n rows to (n, C, H, W) in [-1, 1]; differentiable."""
+        """The one way out: inputs of n rows to n samples; differentiable.
+
+        Pictures are (n, C, H, W) in [-1, 1]; of a task whose output is an array, samples are (n, *shape) in the units
+        of the data.
+        """
         raise NotImplementedError(f"{type(self).__name__} must generate()")
 
     def intermediate(self, inputs: Mapping[str, Any]) -> Tensor | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ganzoo.cards import Architecture, Task
 from ganzoo.config import facts
-from ganzoo.figures import amount, extent
+from ganzoo.figures import described
 from ganzoo.runs import BEST, CONFIG, WEIGHTS, Run, Scores
 
 
@@ -19,6 +19,7 @@ def model_card(run: Run, card: Architecture, task: Task, step: int, scores: Scor
         for fact in facts(type(settings))
         if fact.owner == "architecture" or getattr(settings, fact.name) != fact.default
     }
+    rows = "pictures" if run.data.pictured(task.output) else "rows"
     return f"""---
 library_name: ganzoo
 license: {card.licence.lower()}
@@ -34,8 +35,7 @@ tags:
 
 {card.title} ({card.paper}, {card.year}): {card.summary}.
 
-Trained with ganzoo for {step:,} steps of {settings.batch} pictures on {run.data.name}: {amount(run.data)},
-{extent(run.data)}.
+Trained with ganzoo for {step:,} steps of {settings.batch} {rows} on {run.data.name}: {described(run.data)}.
 {_measured(scores) if scores else ""}
 | setting | value |
 | --- | --- |

@@ -230,7 +230,7 @@ def open_run(folder: Path, registry: Registry) -> Run:
 
 def _field(document: Mapping[str, Any]) -> Field:
     """The field whose `asdict` this is; lists stand for its tuples."""
-    tuples = {name: tuple(document.get(name, ())) for name in ("classes", "examples")}
+    tuples = {name: tuple(document.get(name, ())) for name in ("classes", "examples", "shape")}
     return Field(**{**document, **tuples})
 
 
@@ -240,7 +240,7 @@ def build_model(card: Architecture, settings: Settings, data: DataSpec) -> Model
     Raises:
         UserError: when it cannot be built at that size.
     """
-    if card.sizes and data.size not in card.sizes:
+    if card.sizes and data.size and data.size not in card.sizes:
         sizes = ", ".join(map(str, card.sizes))
         nearest_size = min(card.sizes, key=lambda size: abs(size - data.size))
         raise UserError(

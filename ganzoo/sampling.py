@@ -29,7 +29,8 @@ def blocks(
     first: int = 0,
     plain: bool = False,
 ) -> Iterator[tuple[Tensor, dict[str, Any]]]:
-    """Yield (pictures (n, C, H, W) float32 on the CPU, the inputs that they came from), n at most `BLOCK`.
+    """Yield (samples on the CPU, the inputs that they came from), n at most `BLOCK` of each: pictures float32 (n, C, H,
+    W), or whatever else `Model.generate` gives, as `finished` leaves it.
 
     `label`: the class of each of the `count` pictures; a conditional model without them runs through its classes in
     turn. `text`: the caption of each, or one for all; without, the captions that the model remembers, in turn.
@@ -50,7 +51,12 @@ def blocks(
             inputs["z"] = truncated_normal(request, *inputs["z"].shape[1:])
         inputs = {name: values[:size] for name, values in inputs.items()}
         with torch.inference_mode():
-            yield model.generate(inputs).float().cpu(), inputs
+            yield finished(model.generate(inputs)), inputs
+
+
+def finished(samples: Tensor) -> Tensor:
+    """Samples as they leave a model: on the CPU, floating-point numbers as float32 and others as they are."""
+    return (samples.float() if samples.is_floating_point() else samples).cpu()
 
 
 def given_to(
@@ -141,6 +147,6 @@ def sample(
     text: str | Sequence[str] | None = None,
     truncation: float | None = None,
 ) -> Tensor:
-    """All of `blocks` in one tensor, (count, C, H, W) in [-1, 1]."""
+    """All of `blocks` in one tensor: pictures (count, C, H, W) in [-1, 1], other samples (count, ...)."""
     made = blocks(model, count, seed=seed, label=label, text=text, truncation=truncation)
     return torch.cat([block for block, _ in made])

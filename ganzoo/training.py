@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ganzoo import recipes
 from ganzoo.cards import Architecture, Recipe, Task, resolve
 from ganzoo.config import RUNTIME, Layer, Settings, build, settings_of
-from ganzoo.data.base import Data, DataRequest, Progress
+from ganzoo.data.base import Data, DataRequest, DataSpec, Progress
 from ganzoo.data.captions import remembering
 from ganzoo.errors import NothingThere, UserError, did_you_mean
+from ganzoo.figures import listed
 from ganzoo.registry import Registry
 from ganzoo.runs import CONFIG, Run, build_model, new_folder, open_run
 
@@ -76,9 +77,11 @@ def plan_job(
         layers.append(Layer(str(config_file), read_config(config_file)))
     layers.append(Layer("--set", assignments))
     mistakes: list[str] = []
+    task = registry.tasks.find(card.task)
     source = data or (recipe.data if recipe else "")
     try:
         check_source(registry, source)
+        check_readable(registry, task, source)
     except UserError as error:
         mistakes += error.lines
     try:
@@ -89,7 +92,7 @@ def plan_job(
         raise UserError(*mistakes)
     return Job(
         card=card,
-        task=registry.tasks.find(card.task),
+        task=task,
         recipe=recipe.name if recipe else "",
         settings=settings,
         origins=origins,
@@ -129,6 +132,24 @@ def check_source(registry: Registry, source: str) -> None:
         raise UserError(f"--data {source}: {name} has no subset {subset!r}{did_you_mean(subset, card.subsets)}{there}")
 
 
+def check_readable(registry: Registry, task: Task, source: str) -> None:
+    """Whether a folder or file of a person's own can hold what the task needs.
+
+    Raises:
+        UserError: when `source` is a path, the task's fields are no pictures, and it says not how they are read.
+    """
+    if task.open or not is_path(registry, source):
+        return
+    from ganzoo.data.sources import readable
+
+    if not readable(task.batch):
+        sets = [card.name for card in registry.datasets.values() if set(task.batch) <= set(card.fields)]
+        raise UserError(
+            f"--data {source}: {task.title.lower()} reads no folders or files of one's own (its data hold "
+            f"{listed(task.batch)}), only sets by name; there are: {', '.join(sets) or 'none yet'}"
+        )
+
+
 def is_path(registry: Registry, source: str) -> bool:
     return Path(source).exists() and (source.partition(":")[0] not in registry.datasets or os.sep in source)
 
@@ -151,10 +172,23 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
     """The job's data at the job's size.
 
     Raises:
-        UserError: when they are not there, not readable, or lack a field that the task needs.
+        UserError: when they are not there, not readable, or lack a field that the task needs; or when a setting is for
+            pictures, and they are none.
     """
-    wanted = data_request(job, split, progress)
+    data = _open(registry, job, data_request(job, split, progress))
+    settings = {"size": job.settings.size, "flip": job.settings.flip}
+    idle = [f"{name}={value}".lower() for name, value in settings.items() if value]
+    if idle and not data.spec.channels:
+        raise UserError(*(f"{setting}: {data.spec.name} has no pictures; leave it out" for setting in idle))
+    return data
+
+
+def _open(registry: Registry, job: Job, wanted: DataRequest) -> Data:
     if is_path(registry, job.source):
+        check_readable(registry, job.task, job.source)
+        if job.task.open:
+            own: Data = resolve(job.task.open)(Path(job.source), wanted)
+            return own
         from ganzoo.data.sources import open_path
 
         return open_path(Path(job.source), wanted)
@@ -170,7 +204,9 @@ def open_data(registry: Registry, job: Job, split: str = "train", progress: Prog
     fits = not job.card.sizes or card.size in job.card.sizes
     size = wanted.size or (card.size if fits else _best(job.card, card.size))
     there = tuple(field for field in wanted.optional if field in card.fields)
-    data: Data = resolve(card.load)(replace(wanted, optional=there, subset=subset, size=size))
+    data: Data = resolve(card.load)(
+        replace(wanted, optional=there, subset=subset, size=size if card.channels else None)
+    )
     return data
 
 
@@ -178,7 +214,9 @@ def open_held_out(registry: Registry, job: Job, progress: Progress | None = None
     """What the job's data hold out, at the job's size; None where that is nothing."""
     try:
         name = job.source.partition(":")[0]
-        if is_path(registry, job.source):
+        if is_path(registry, job.source) and job.task.open:
+            there = True
+        elif is_path(registry, job.source):
             from ganzoo.data.names import splits_of
             from ganzoo.data.store import open_store
 
@@ -220,7 +258,12 @@ def check_buildable(job: Job, data: Data) -> None:
     import torch
 
     with torch.device("meta"):
-        build_model(job.card, replace(job.settings, size=data.spec.size), data.spec)
+        build_model(job.card, _sized(job.settings, data.spec), data.spec)
+
+
+def _sized(settings: Settings, data: DataSpec) -> Settings:
+    """The settings with the size that the data have; none where they have no pictures."""
+    return replace(settings, size=data.size or None)
 
 
 def make_run(
@@ -245,7 +288,7 @@ def make_run(
         folder=folder,
         architecture=job.card.name,
         recipe=job.recipe,
-        settings=replace(job.settings, size=data.spec.size),
+        settings=_sized(job.settings, data.spec),
         data=remembering(data.spec, data if examples is None else examples),
         data_source=job.source if not is_path(registry, job.source) else str(Path(job.source).resolve()),
         plugin=plugin.distribution,

@@ -131,7 +131,7 @@ def job_alike(registry: Registry, target: RunTarget, card: Architecture, seed: i
     run = target.run
     settings = run.settings
     wanted: dict[str, Any] = {
-        "size": run.data.size,
+        "size": run.data.size or None,
         "batch": settings.batch,
         "steps": int(summary_of(run).get("step") or settings.steps),
         "fit": settings.fit,

@@ -1,5 +1,8 @@
 """What passes through an evaluation: pictures in blocks, what a network sees in them, and what is kept of it.
 
+Of a task whose output is no picture, samples take the place of pictures, numbers of any shape and type: all that only
+passes blocks on need not know which they are. What looks at them must: a collector says it by `reads`.
+
 A set of pictures (`Pictures`) is read in blocks of at most `BLOCK`. A feature network (`Network`) looks at each block
 once, and every collector that some metric needs takes from it what it wants. Collectors can be merged, so that several
 processes share the work, and written as plain arrays, so that what was collected of a reference set can be kept. A
@@ -27,7 +30,7 @@ BLOCK = 64
 """Most pictures in a block. Sets are read in blocks that begin at multiples of it."""
 
 Array = NDArray[Any]
-Reads = Literal["pictures", "truth", "back", "text", "features", "logits"]
+Reads = Literal["pictures", "samples", "truth", "back", "text", "features", "logits"]
 C = TypeVar("C", bound="Collector")
 T = TypeVar("T")
 
@@ -36,11 +39,12 @@ T = TypeVar("T")
 class Block:
     """Pictures `start`, `start + 1`, ... of a set, and what a network saw in them.
 
-    `pictures` uint8 (n, C, H, W); `label` int64 (n,), the class that was asked for or is true; `text`, n captions, what
-    was asked for in words or is true; `truth` uint8 like `pictures`, what they should have been (paired tasks and
-    reconstructions); `source` uint8 (n, C, h, w), what they
-    were made of, and `back` uint8 like `source`, what a model makes of `pictures` on the way back; `features` float32
-    (n, d) and `logits` float32 (n, k) of the feature network.
+    `pictures` uint8 (n, C, H, W), or, of a task whose output is no picture, its samples as they are, (n, ...) of any
+    type: a collector that reads "samples" finds them under that name; `label` int64 (n,), the class that was asked for
+    or is true; `text`, n captions, what was asked for in words or is true; `truth` uint8 like `pictures`, what they
+    should have been (paired tasks and reconstructions); `source` uint8 (n, C, h, w), what they were made of, and `back`
+    uint8 like `source`, what a model makes of `pictures` on the way back; `features` float32 (n, d) and `logits`
+    float32 (n, k) of the feature network.
     """
 
     start: int
@@ -55,6 +59,11 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    @property
+    def samples(self) -> Tensor:
+        """The same where they are no pictures."""
+        return self.pictures
 
     def part(self, first: int, last: int) -> Block:
         """The pictures `first` to `last` of this block, and what stands beside them."""
@@ -127,12 +136,13 @@ class NetworkRequest:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a collector knows before the first block: pictures to come, dimensions of the features, number of logits,
-    picture shape (C, H, W), and how many pixels at each border paired metrics leave out (`crop`)."""
+    shape of a picture (C, H, W) or of another sample, and how many pixels at each border paired metrics leave out
+    (`crop`)."""
 
     count: int
     dimensions: int = 0
     classes: int = 0
-    shape: tuple[int, int, int] = (0, 0, 0)
+    shape: tuple[int, ...] = (0, 0, 0)
     crop: int = 0
     seed: int = 0
 
@@ -141,7 +151,7 @@ class Collector(Protocol):
     """Takes something from every block; blocks may come in any order and be shared out over processes.
 
     `update` and `merge` are exact up to the rounding of float64. The constructor takes a `Plan`. `reads` says what a
-    block must have for it.
+    block must have for it: "pictures" are never given to one that reads "samples", nor the other way round.
     """
 
     reads: ClassVar[Reads]

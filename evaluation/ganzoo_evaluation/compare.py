@@ -23,6 +23,7 @@ from ganzoo.pictures import to_bytes
 from ganzoo.runs import CONFIG, EVALUATIONS, METRICS, list_runs
 from ganzoo.sampling import given_to
 from ganzoo_evaluation.alike import spread_over_seeds, trained_alike
+from ganzoo_evaluation.drawings import check_kinds, kind_of, pictured
 from ganzoo_evaluation.facts import (
     FACTS,
     Side,
@@ -39,6 +40,7 @@ from ganzoo_evaluation.run_subjects import PLAIN
 from ganzoo_evaluation.session import Session
 from ganzoo_evaluation.significance import p_text
 from ganzoo_evaluation.targets import RunTarget, open_target, reads_captions
+from ganzoo_evaluation.while_training import HEADLINES
 
 WALKS, WALK_STEPS = 4, 8
 """Lines through the latent space in the report, and pictures on each."""
@@ -60,6 +62,7 @@ def compare_with(session: Session, other: str, seeds: int, root: Path, command: 
         )
     check_task(target.job.task, other)
     if other in registry.architectures:
+        _check_architecture(session, target, other)
         session.evaluation()  # a mistake in the metrics is said before a training begins
         target_other = trained_alike(session, target, registry.architectures[other], root)
         session.join(target_other, root)
@@ -73,6 +76,7 @@ def compare_with(session: Session, other: str, seeds: int, root: Path, command: 
         if seeds > 1:
             raise UserError(f"--seeds {seeds}: {other} is one run; name its architecture to train more")
         target_other, spread = opened, {}
+        check_kinds([target, opened])
         if (opened.run.data.size, opened.run.data.channels) != (target.run.data.size, target.run.data.channels):
             raise UserError(
                 f"--compare {other}: {opened.run.name} makes pictures of {opened.run.data.size} px, {target.run.name} "
@@ -112,6 +116,22 @@ def check_task(task: Task, other: str) -> None:
         )
 
 
+def _check_architecture(session: Session, target: RunTarget, other: str) -> None:
+    """Whether the other architecture makes what the run makes.
+
+    Raises:
+        UserError: when one of the two makes no pictures, and the other something else.
+    """
+    registry = session.registry
+    task, theirs = target.job.task, registry.tasks.find(registry.architectures[other].task)
+    if not pictured(target) and theirs.output != task.output:
+        own = [card.name for card in registry.architectures.values() if card.task == task.name]
+        raise UserError(
+            f"--compare {other}: makes {theirs.output} ({theirs.summary}) and {target.run.name} {kind_of(target)}, "
+            f"which no metric compares; architectures of its own task: {', '.join(own)}"
+        )
+
+
 def _report(session: Session, command: str, started: float, spread: dict[str, float]) -> Report:
     evaluation = session.evaluation()
     rows, panels, sides = [], [], []
@@ -124,19 +144,21 @@ def _report(session: Session, command: str, started: float, spread: dict[str, fl
         panels += [nearest] if nearest is not None else []
         panels += captions_panels(evaluation, subjects[0])
         side.row.estimates |= stability(evaluation, side, spread)
-        side.row.estimates |= reconstructions(evaluation, side)
+        if evaluation.reference.pictured:
+            side.row.estimates |= reconstructions(evaluation, side)
         for row in mine[1:]:
             gap = plain_prior_gap(evaluation, side, row) if row.name.endswith(PLAIN) else None
             row.estimates |= {} if gap is None else {"prior_gap": gap}
         rows += mine
         sides.append(side)
-    pictures = projections(evaluation, sides)
+    walks = evaluation.reference.pictured
+    pictures = [*projections(evaluation, sides), *map(_walk, sides)] if walks else []
     names = " and ".join(side.row.name for side in sides)
     report = evaluation.report(f"{names} compared", command, rows, started)
     there = {name for row in rows for name in row.estimates}
     report.columns += [name for name in FACTS if name in there and name not in report.columns]
-    report.panels = [*panels, *pictures, *map(_walk, sides)]
-    report.curves = _curves(sides)
+    report.panels = [*panels, *pictures]
+    report.curves = _curves(sides, evaluation.reference.noun)
     report.remarks = [*session.remarks, *report.remarks]
     report.summary = summary(report, sides)
     report.seconds = time.monotonic() - started
@@ -169,15 +191,16 @@ def _again(values: Any) -> Any:
     return values * WALK_STEPS if isinstance(values, list) else values.expand(WALK_STEPS)
 
 
-def _curves(sides: Sequence[Side]) -> list[Curve]:
-    """The headline of the evaluations on the way, and the gradient norms."""
+def _curves(sides: Sequence[Side], noun: str) -> list[Curve]:
+    """The headline of the evaluations on the way, and the gradient norms; `noun` is what was seen."""
     curves = []
     series: dict[str, list[Series]] = {}
     for side in sides:
         points: dict[str, list[tuple[float, float, float]]] = {}
         for line in lines_of(side.run.folder / EVALUATIONS):
             for found in line.get("estimates", []):
-                if found.get("metric") in ("fd", "kid") and isinstance(found.get("value"), (int, float)):
+                headlines = (*HEADLINES, side.target.job.task.headline)
+                if found.get("metric") in headlines and isinstance(found.get("value"), (int, float)):
                     error = found.get("error")
                     known = float(error) if isinstance(error, (int, float)) else 0.0
                     points.setdefault(found["name"], []).append((float(line["kimg"]), float(found["value"]), known))
@@ -188,7 +211,7 @@ def _curves(sides: Sequence[Side]) -> list[Curve]:
         curves.append(
             Curve(
                 title=f"{name} during training",
-                x_label="thousand pictures seen",
+                x_label=f"thousand {noun} seen",
                 y_label=name,
                 series=tuple(lines),
                 caption="measured on the way, with the averaged weights",
@@ -211,7 +234,7 @@ def _curves(sides: Sequence[Side]) -> list[Curve]:
         curves.append(
             Curve(
                 title="Gradient norms",
-                x_label="thousand pictures seen",
+                x_label=f"thousand {noun} seen",
                 y_label="gradient norm",
                 series=tuple(norms),
                 caption="a quiet line is a stable training; spikes are steps that threw it off",
@@ -252,6 +275,9 @@ def summary(report: Report, sides: Sequence[Side]) -> list[str]:
             lines.append(f"{undecided} ({name} {texts}, {p_text(found.p)}).")
 
     tell("fd", "{winner} draws the better pictures", "Neither draws better pictures than the other")
+    headline = sides[0].target.job.task.headline
+    if headline != "fd":
+        tell(headline, "{winner} is the better one", "Neither is better than the other")
     sharp = both("sharpness")
     if sharp is not None:
         lines.append(

@@ -25,6 +25,8 @@ COPIES = "training copies"
 BLURRED = "blurred"
 REPEATED = "one picture"
 GAUSSIAN = "Gaussian pixels"
+ONE_SAMPLE = "one sample"
+GAUSSIAN_SAMPLES = "Gaussian samples"
 INPUT = "input itself"
 FILL = "constant fill"
 BICUBIC = "bicubic"
@@ -43,6 +45,14 @@ EXPLANATIONS = {
     NEAREST: "of super-resolution: the given pictures with every pixel repeated",
     WRONG: "of text to image: real pictures, each under the caption of another: what does not read has this",
 }
+OF_SAMPLES = {
+    HELD_OUT: "real samples that no model was trained on: the floor",
+    COPIES: "training samples themselves: a perfect memoriser, which only what looks for copies should find out",
+    ONE_SAMPLE: "one real sample over and over: total mode collapse",
+    GAUSSIAN_SAMPLES: "draws from the Gaussian with the mean and covariance of the real samples: the right spread, and "
+    "nothing else of their distribution",
+}
+"""The controls of a task whose samples are no pictures."""
 AT_RANDOM = (
     "training targets at random: perfect as a set, whatever was given; only distances to the known answer find it out"
 )
@@ -64,12 +74,15 @@ class Control:
 def control_sets(
     train: DataPictures, held_out: DataPictures | None, count: int, seed: int, *, wrong: bool = False
 ) -> Iterator[Control]:
-    """The control sets for evaluations of `count` pictures; the one of held-out pictures only where there are any.
-    `wrong`: also that of pictures under wrong captions, where the set has captions."""
+    """The control sets for evaluations of `count` pictures; the one of held-out pictures only where there are any, and
+    that of blurred ones only where they are pictures. `wrong`: also that of pictures under wrong captions, where the
+    set has captions."""
+    one, gaussian = (REPEATED, GAUSSIAN) if train.pictured else (ONE_SAMPLE, GAUSSIAN_SAMPLES)
+    explanations = EXPLANATIONS if train.pictured else EXPLANATIONS | OF_SAMPLES
 
     def control(name: str, pictures: Pictures, key: str) -> Control:
-        words: tuple[Reads, ...] = ("text",) if train.captioned and name != GAUSSIAN else ()
-        return Control(name, pictures, key, EXPLANATIONS[name], words)
+        words: tuple[Reads, ...] = ("text",) if train.captioned and name != gaussian else ()
+        return Control(name, pictures, key, explanations[name], words)
 
     copies = _copies(train, count, seed)
     real = _floor(held_out, count, seed)
@@ -79,11 +92,12 @@ def control_sets(
         if real.count >= count:
             base = real
     yield control(COPIES, copies, f"copies/{copies.count}/{seed}")
-    sigma = max(0.5, train.data.spec.size / 32)
     kind = "held-out" if base is not copies else "train"
-    yield control(BLURRED, Blurred(base, BLURRED, sigma), f"blurred/{kind}/{sigma}/{base.count}/{seed}")
-    yield control(REPEATED, Repeated(base, REPEATED, count), f"repeated/{kind}/{count}/{seed}")
-    yield control(GAUSSIAN, GaussianPixels(train, GAUSSIAN, count, seed), f"gaussian/{count}/{seed}")
+    if train.pictured:
+        sigma = max(0.5, train.data.spec.size / 32)
+        yield control(BLURRED, Blurred(base, BLURRED, sigma), f"blurred/{kind}/{sigma}/{base.count}/{seed}")
+    yield control(one, Repeated(base, one, count), f"repeated/{kind}/{count}/{seed}")
+    yield control(gaussian, GaussianPixels(train, gaussian, count, seed), f"gaussian/{count}/{seed}")
     if wrong and train.captioned:
         yield control(WRONG, Recaptioned(base, WRONG, seed), f"recaptioned/{kind}/{base.count}/{seed}")
 

@@ -103,7 +103,7 @@ def _time(model: Model, batch: int, seed: int) -> list[float]:
     pictures = [field for field in fields if field.kind == "image"]
     known = {"label", "text"} if model.data.examples else {"label"}
     if others := set(model.takes) - known - {field.name for field in pictures}:
-        raise NotApplicable(f"the model makes its pictures from {', '.join(sorted(others))}, which is not at hand")
+        raise NotApplicable(f"the model makes its samples from {', '.join(sorted(others))}, which is not at hand")
     device = next(model.parameters()).device
     noise = Noise(seed, "cost", count=batch, device=device)
     given = given_to(model, range(batch))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache as cache_once
 from typing import Any
@@ -73,9 +73,11 @@ class Evaluation:
         progress: Progress | None = None,
         way: Way | None = None,
         captions: Captions | None = None,
+        draw: Callable[[Pictures], bytes] | None = None,
     ) -> None:
-        """`way`: what models are given, where they take pictures in; `captions`: where they read captions."""
-        self.way, self.captions = way, captions
+        """`way`: what models are given, where they take pictures in; `captions`: where they read captions; `draw` makes
+        a PNG of a set whose samples are no pictures."""
+        self.way, self.captions, self._draw = way, captions, draw
         self.registry, self.reference, self.metrics, self.how = registry, reference, list(metrics), how
         self.count, self.group, self.progress = count, group, progress
         self.networks: dict[str, Network | None] = {
@@ -111,7 +113,7 @@ class Evaluation:
         that look through none."""
         first = next(iter(self.networks))
         chosen = [card for card in cards if (card.network and network) or (not card.network and network == first)]
-        return collectors_of(chosen, self.networks[network], beside)
+        return collectors_of(chosen, self.networks[network], beside, pictured=self.reference.pictured)
 
     def _measure(
         self, pictures: Pictures, network: str, kinds: Sequence[type[Any]], model: Model | None = None
@@ -133,8 +135,10 @@ class Evaluation:
     ) -> Measured:
         """A set that no model made, from the cache where it is there: everything that any metric of the zoo may ask of
         it, so that another choice of metrics finds it too."""
-        one_by_one = self.reference.whole is not None  # each of a size of its own: not everything can be asked of it
-        cards = [wanted.card for wanted in self.metrics] if one_by_one else self.registry.metrics.values()
+        # Not everything can be asked of pictures that have a size each, or of samples of a kind that only some metrics
+        # know.
+        few = self.reference.whole is not None or not self.reference.pictured
+        cards = [wanted.card for wanted in self.metrics] if few else self.registry.metrics.values()
         kinds = self._kinds(network, cards, beside)
         opened = self.networks[network]
         if beside:  # what was measured without weights is not to be found once they are there
@@ -209,11 +213,13 @@ class Evaluation:
 
     def _row(self, subject: Subject, measured: dict[str, Measured]) -> Row:
         shown = list(subject.pictures.blocks(0, min(SHOWN, subject.pictures.count)))
+        pictured = self.reference.pictured
         row = Row(
             name=subject.name,
             kind=subject.kind,
             count=subject.pictures.count,
-            samples=alike([picture for block in shown for picture in block.pictures]),
+            samples=alike([picture for block in shown for picture in block.pictures]) if pictured else None,
+            drawing=self._draw(subject.pictures) if self._draw is not None else b"",
             captions=tuple(text for block in shown for text in block.text or ()),
             facts=subject.facts,
             variant=subject.variant,
@@ -248,7 +254,7 @@ class Evaluation:
             if self.way is not None and set(reads(wanted.card)) & {"truth", "back"} - set(subject.beside):
                 raise NotApplicable("these pictures are no answers to what was given")
             if "text" in set(reads(wanted.card)) - set(subject.beside):
-                raise NotApplicable("nobody knows the captions of these pictures")
+                raise NotApplicable(f"nobody knows the captions of these {self.reference.noun}")
             value: Value = resolve(wanted.card.compute)(comparison)
         except NotApplicable as reason:
             return missing(wanted.card, str(reason), self.passport(wanted.card, wanted.network, subject, {}))
@@ -293,6 +299,7 @@ class Evaluation:
             reference="; ".join([self.reference.sentence, *([self.captions.sentence] if self.captions else [])]),
             network=self._network_sentence(),
             columns=columns,
+            noun=self.reference.noun,
             rows=[*rows, *controls],
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),
             seconds=time.monotonic() - started,
@@ -307,7 +314,9 @@ class Evaluation:
         models = [row for row in report.models if not row.variant]
         for first, second in ((models[0], other) for other in models[1:]):
             found = (
-                verdict(first, second, wanted.card, self._network(wanted), self.real(self._network(wanted)))
+                verdict(
+                    first, second, wanted.card, self._network(wanted), self.real(self._network(wanted)), report.noun
+                )
                 for wanted in self.metrics
                 if wanted.card.name not in report.blind  # it ranks nobody
             )
@@ -338,12 +347,12 @@ class Evaluation:
         return "; ".join(parts) or "No feature network"
 
     def _remarks(self, report: Report) -> list[str]:
-        remarks = []
+        remarks, noun = [], self.reference.noun
         sets = self.reference.whole is None
         if sets and self.how.controls and not any(row.name == HELD_OUT for row in report.controls):
-            remarks.append("there are no held-out pictures, so nobody knows how good is as good as real")
+            remarks.append(f"there are no held-out {noun}, so nobody knows how good is as good as real")
         remarks += [
-            f"{row.name}: only {row.count:,} pictures (the others have {self.count:,}), so its numbers are not "
+            f"{row.name}: only {row.count:,} {noun} (the others have {self.count:,}), so its numbers are not "
             "comparable and stand in parentheses"
             for row in report.controls
             if row.count != self.count

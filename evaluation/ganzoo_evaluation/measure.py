@@ -39,7 +39,7 @@ def measure(
     if pictures.count < 1:
         raise UserError(f"{pictures.name} holds no pictures")
     first = next(iter(pictures.blocks(0, 1)))
-    shape = (int(first.pictures.shape[1]), int(first.pictures.shape[2]), int(first.pictures.shape[3]))
+    shape = tuple(int(extent) for extent in first.pictures.shape[1:])
     plan = Plan(
         count=pictures.count,
         dimensions=network.dimensions if network else 0,
@@ -101,11 +101,13 @@ def reads(card: Metric) -> list[Reads]:
     return [resolve(reference).reads for reference in card.needs]
 
 
-def collectors_of(cards: Iterable[Metric], network: Network | None, beside: Collection[Reads] = ()) -> list[type[Any]]:
+def collectors_of(
+    cards: Iterable[Metric], network: Network | None, beside: Collection[Reads] = (), *, pictured: bool = True
+) -> list[type[Any]]:
     """The collectors that these metrics need, each once and in a fixed order, as far as there is something for them to
     read: features with a network, logits where it has some, and what stands `beside` the pictures (`truth`, `back`,
-    `text`)."""
-    there: set[Reads] = {"pictures", *beside}
+    `text`). `pictured`: whether they are pictures."""
+    there: set[Reads] = {"pictures" if pictured else "samples", *beside}
     if network is not None:
         there |= {"features", "logits"} if network.classes else {"features"}
     references = sorted({reference for card in cards for reference in card.needs})

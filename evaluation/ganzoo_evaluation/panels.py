@@ -87,9 +87,11 @@ def neighbours_panel(evaluation: Evaluation, subject: Subject, row: Row) -> Pane
 
 def captions_panels(evaluation: Evaluation, subject: Subject) -> list[Panel]:
     """What a model makes of a few captions with several seeds each, and of several captions with one seed: how much is
-    left to chance, and whether the words say the rest. None of a model that reads no captions, or of a variant."""
+    left to chance, and whether the words say the rest. None of a model that reads no captions or makes no pictures, or
+    of a variant."""
     model, captions, how = subject.model, evaluation.captions, evaluation.how
-    if model is None or captions is None or "text" not in model.takes or subject.variant:
+    pictured = evaluation.reference.pictured
+    if model is None or captions is None or "text" not in model.takes or subject.variant or not pictured:
         return []
 
     def pictures(caption: str, count: int) -> list[Bytes]:

@@ -105,11 +105,13 @@ def compute(c: Comparison) -> Value:
     """Perceptual path length in z of the row's model, through `perceptual[efflite0]`, over `PAIRS` paths.
 
     Raises:
-        NotApplicable: without a model, or with one that has no latent.
+        NotApplicable: without a model, or with one that has no latent or makes no pictures.
     """
     model = c.fake.model
     if model is None:
         raise NotApplicable("there is no model to ask, only pictures")
+    if not model.data.channels:
+        raise NotApplicable("the model makes no pictures")
     distance = embedded_distance(next(model.parameters()).device)
     found = path_length(model, PAIRS, c.seed, distance)
     protocol: dict[str, str | int | float] = {

@@ -12,6 +12,7 @@ from ganzoo.data.base import Data, DataRequest, Progress
 from ganzoo.data.names import splits_of
 from ganzoo.data.store import open_store
 from ganzoo.errors import UserError, did_you_mean
+from ganzoo.figures import numbers
 from ganzoo.registry import Registry
 from ganzoo.runs import Run
 from ganzoo.training import Job
@@ -80,6 +81,33 @@ def open_real(
     if size is not None and not enlarge:
         size = min(size, folder.size)
     return _real_folder(folder, source, size, progress)
+
+
+def open_real_samples(
+    registry: Registry, source: str, targets: Sequence[RunTarget], progress: Progress | None = None
+) -> tuple[Reference, list[str]]:
+    """The same for runs whose samples are no pictures: a data set, or what their task reads of a path.
+
+    Raises:
+        UserError: when it is not there, lacks what the runs make, or its rows have another shape.
+    """
+    first = targets[0]
+    job = replace(_with_fields(first, targets), source=source)
+    try:
+        training.check_source(registry, source)
+        data = training.open_data(registry, job, progress=progress)
+        held = training.open_held_out(registry, job, progress)
+    except UserError as error:
+        raise UserError(*(line.replace("--data", "--real", 1) for line in error.lines)) from error
+    output = output_field(first)
+    train = DataPictures(data, source, field=output)
+    wanted = first.run.data.field(output).shape
+    if train.shape != wanted:
+        theirs = f"those of {first.run.name} {numbers(wanted)}"
+        raise UserError(f"--real {source}: its {output} are {numbers(train.shape)} each, {theirs}")
+    test = None if held is None else DataPictures(held, f"{source} (test)", field=output)
+    trained_on = all(is_source(target.run, source) for target in targets)
+    return Reference(source, train, test, trained_on=trained_on), []
 
 
 def _real_folder(

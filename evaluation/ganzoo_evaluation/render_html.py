@@ -101,14 +101,14 @@ class _Page:
         """Sheets of what each row that is not a control looks like, side by side."""
         figures = []
         for place, row in enumerate(self.report.models):
+            facts = " · ".join(f"{name} {value}" for name, value in row.facts.items())
+            caption = f"{swatch(place)} <b>{escape(row.name)}</b>" + (f" <span>{escape(facts)}</span>" if facts else "")
+            alt = f"The first samples of {row.name}"
             if row.samples is not None and len(row.samples):
-                facts = " · ".join(f"{name} {value}" for name, value in row.facts.items())
-                caption = f"{swatch(place)} <b>{escape(row.name)}</b>" + (
-                    f" <span>{escape(facts)}</span>" if facts else ""
-                )
-                alt = f"The first samples of {row.name}"
                 draw = _sheet if not row.captions else partial(_captioned, captions=row.captions)
                 figures.append(draw(row.samples, alt, caption))
+            elif row.drawing:
+                figures.append(_drawing(row.drawing, alt, caption))
         return _section("Samples", f'<div class="pair">\n{"".join(figures)}</div>\n') if figures else ""
 
     def table(self) -> str:
@@ -117,7 +117,7 @@ class _Page:
         if not report.grouped() or not models:
             return ""
         heads = [f'<th scope="col">{swatch(place)} {escape(row.name)}</th>' for place, row in enumerate(models)]
-        counts = [f'<td class="count">{row.count:,} pictures</td>' for row in models]
+        counts = [f'<td class="count">{row.count:,} {escape(report.noun)}</td>' for row in models]
         bodies = [
             f'<tbody>\n<tr class="group"><th scope="rowgroup" colspan="{len(models) + 2}">{escape(heading)}</th></tr>\n'
             f"{''.join(self._metric(metric) for metric in metrics)}</tbody>\n"
@@ -236,6 +236,8 @@ class _Page:
             strip = ""
             if row.samples is not None and len(row.samples):
                 strip = _picture(_contact(row.samples[:STRIP], STRIP), f"Pictures of {row.name}", 320, "pixel strip")
+            elif row.drawing:
+                strip = _img(row.drawing, f"Samples of {row.name}", *_at_most(row.drawing, 320), "strip")
             items.append(
                 f'<li><span class="letter">{self.letters[id(row)]}</span><div><b>{escape(row.name)}</b> '
                 f"<span>{escape(row.explanation)}</span>{strip}</div></li>\n"
@@ -256,10 +258,11 @@ class _Page:
         under = [f"[{number}] {text}" for number, text in enumerate(notes.texts, 1)]
         return _section(
             "What a metric must be able to tell apart",
-            '<p class="prose">Before a metric is believed on models it is tried on pictures whose quality is known. '
-            "Where it cannot tell these from real pictures at this number of samples, it is marked as blind and ranks "
-            f'nobody.</p>\n<ul class="controls">\n{"".join(items)}</ul>\n<details><summary>Numbers of the control rows'
-            '</summary>\n<div class="scroll" role="region" aria-label="Numbers of the control rows" tabindex="0">\n'
+            f'<p class="prose">Before a metric is believed on models it is tried on {report.noun} whose quality is '
+            f"known. Where it cannot tell these from real {report.noun} at this number of samples, it is marked as "
+            f'blind and ranks nobody.</p>\n<ul class="controls">\n{"".join(items)}</ul>\n'
+            "<details><summary>Numbers of the control rows</summary>\n"
+            '<div class="scroll" role="region" aria-label="Numbers of the control rows" tabindex="0">\n'
             f'<table class="small"><thead><tr><th scope="col">Metric</th>{heads}</tr></thead>\n<tbody>{"".join(lines)}'
             f"</tbody></table>\n</div>\n{_list(under, 'plain') if under else ''}</details>\n",
             identity="controls",
@@ -447,6 +450,18 @@ def _captioned(pictures: NDArray[np.uint8], alt: str, caption: str, *, captions:
     sheet = captioned(members, captions[:count], columns)
     image = Image.fromarray(sheet[..., 0] if sheet.shape[-1] == 1 else sheet)
     return f"<figure>{_picture(image, alt, image.width)}<figcaption>{caption}</figcaption></figure>\n"
+
+
+def _drawing(png: bytes, alt: str, caption: str) -> str:
+    """Samples that their task has drawn."""
+    return f"<figure>{_img(png, alt, *_at_most(png, SHEET), '')}<figcaption>{caption}</figcaption></figure>\n"
+
+
+def _at_most(png: bytes, most: int) -> tuple[int, int]:
+    """Width and height at which a PNG is shown: its own, or smaller where it is wider than `most`."""
+    width, height = _png_size(png)
+    shown = min(width, most)
+    return shown, round(height * shown / width)
 
 
 def _contact(pictures: NDArray[np.uint8], columns: int, gap: int = 1, largest: int = 256) -> Image.Image:

@@ -36,7 +36,8 @@ GROUPS = {
 class Row:
     """One line of the table: a model (one line each for its final and best weights), a folder of pictures, a control.
 
-    `estimates` by the metric's card name; `samples` uint8 (n, H, W, C), the first pictures of the set; `captions`, what
+    `estimates` by the metric's card name; `samples` uint8 (n, H, W, C), the first pictures of the set, or `drawing`, a
+    PNG of its first samples where they are no pictures; `captions`, what
     they were to show, in words, where anybody said; `facts` what a
     person may want to know of it (`{"architecture": ..., "steps": ..., "pictures seen": ...}`); `explanation` what a
     control row is there for.
@@ -47,6 +48,7 @@ class Row:
     count: int
     estimates: dict[str, Estimate] = field(default_factory=dict)
     samples: NDArray[np.uint8] | None = None
+    drawing: bytes = b""
     captions: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
     explanation: str = ""
@@ -160,6 +162,8 @@ class Report:
     panels: list[Panel] = field(default_factory=list)
     curves: list[Curve] = field(default_factory=list)
     planes: list[Plane] = field(default_factory=list)
+    noun: str = "pictures"
+    """What is measured: pictures, or samples of another kind."""
     date: str = ""
     seconds: float = 0.0
     software: dict[str, str] = field(default_factory=dict)

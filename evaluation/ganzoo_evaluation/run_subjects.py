@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from ganzoo.figures import described
 from ganzoo.model import Model
 from ganzoo.registry import Registry
 from ganzoo.runs import BEST, SUMMARY, Run, load_model, milestone, milestones
 from ganzoo_evaluation.base import Reads
 from ganzoo_evaluation.captions import Captions
+from ganzoo_evaluation.drawings import pictured
 from ganzoo_evaluation.given import Answers, First, Made, Remembered
 from ganzoo_evaluation.sets import ModelPictures, all_labels, labels_like
 from ganzoo_evaluation.subjects import Reference, Subject
@@ -55,7 +57,15 @@ def subjects_of_run(
             facts = facts_of_run(registry, run, weights) | ({"prior": PLAIN} if plain else {})
             facts |= {"captions": captions.source} if texts is not None and captions is not None else {}
             pictures = ModelPictures(
-                model, name, count, seed=seed, truncation=truncation, labels=wanted, texts=texts, plain=plain
+                model,
+                name,
+                count,
+                seed=seed,
+                truncation=truncation,
+                labels=wanted,
+                texts=texts,
+                plain=plain,
+                pictured=pictured(target),
             )
             subjects.append(
                 Subject(
@@ -165,13 +175,17 @@ def facts_of_run(registry: Registry, run: Run, weights: str) -> dict[str, str]:
     elif weights != "final":
         step = step_of(run.folder / milestone(weights)) or step
     seconds = float(summary.get("seconds") or 0.0)
+    data = run.data
+    seen = "pictures seen" if data.channels else "samples seen"
     return {
         "architecture": registry.architectures[run.architecture].title,
         "run": str(run.folder),
-        "data": f"{run.data.name}, {run.data.count:,} pictures of {run.data.size} x {run.data.size}",
+        "data": f"{data.name}, {data.count:,} pictures of {data.size} x {data.size}"
+        if data.channels
+        else f"{data.name}, {described(data)}",
         "weights": f"{weights if weights in ('final', 'best') else f'after {weights}'}, averaged",
         "steps": f"{step:,}",
-        "pictures seen": f"{step * run.settings.batch:,}",
+        seen: f"{step * run.settings.batch:,}",
         "training time": f"{seconds / 60:.1f} min on {summary.get('device', '?')}, {summary.get('precision', '?')}",
         "seed": str(run.settings.seed),
     }

@@ -16,13 +16,21 @@ from ganzoo.registry import Registry
 from ganzoo_evaluation.asking import How, Wanted, trained_through, wanted_metrics
 from ganzoo_evaluation.base import Pictures
 from ganzoo_evaluation.captions import Captions, captions_for
+from ganzoo_evaluation.drawings import Drawing, askable, check_kinds, pictured
 from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.frechet import Gaussian, gaussian_of
 from ganzoo_evaluation.measure import reads
 from ganzoo_evaluation.moments import Moments
 from ganzoo_evaluation.networks import AUTO, choose_network
 from ganzoo_evaluation.panels import answers_panels, captions_panels, neighbours_panel
-from ganzoo_evaluation.references import MOST, is_source, open_real, reference_of, usual_count
+from ganzoo_evaluation.references import (
+    MOST,
+    is_source,
+    open_real,
+    open_real_samples,
+    reference_of,
+    usual_count,
+)
 from ganzoo_evaluation.results import Report
 from ganzoo_evaluation.run_subjects import answers_of_run, subjects_of_run
 from ganzoo_evaluation.statistics_files import open_statistics, write_statistics
@@ -116,6 +124,8 @@ class Session:
         metrics = wanted_metrics(self.registry, task, how, self.reference.data_names)
         if self.way is not None:
             metrics = self._of_way(metrics, self.way)
+        if not self.reference.pictured:
+            metrics = askable(metrics, self.reference, by_name=bool(how.metrics or how.preset))
         made = Evaluation(
             self.registry,
             self.reference,
@@ -126,10 +136,19 @@ class Session:
             self.progress,
             self.way,
             self.captions,
+            self._drawing,
         )
         if self.reference.statistics is not None:
             self._check_statistics(made)
         return made
+
+    @property
+    def _drawing(self) -> Drawing | None:
+        """How samples are drawn that are no pictures: as many as in a grid of the first run."""
+        if self.reference.pictured:
+            return None
+        first = self.runs[0]
+        return Drawing(show=first.job.task.show, data=first.run.data, count=first.run.settings.samples)
 
     def _how_of_networks(self) -> How:
         """How to measure, with `auto` resolved where a model's training looked through the network that it means."""
@@ -304,6 +323,7 @@ def open_session(
     twice = [str(word) for place, word in zip(places, asked, strict=True) if places.count(place) > 1]
     if twice:
         raise UserError(f"{' and '.join(dict.fromkeys(twice))}: the same twice; once is enough")
+    check_kinds(targets)
     runs = [target for target in targets if isinstance(target, RunTarget)]
     remarks = [remark for target in targets if isinstance(target, FolderTarget) for remark in target.remarks]
     sources = {run.run.data_source for run in runs}
@@ -322,11 +342,13 @@ def open_session(
             more.append(f"{ways[0].name} has {ways[0].count:,} pictures to give, not the {how.count:,} of -n")
     elif runs and alike and (real is None or is_source(runs[0].run, real)):
         reference, more = reference_of(registry, runs, progress)
+    elif runs and real is not None and not pictured(runs[0]):
+        reference, more = open_real_samples(registry, real, runs, progress)
     elif real is not None:
         reference, more = open_real(registry, real, targets, root, progress)
         reference.trained_on = reference.train is not None and all(is_source(run.run, real) for run in runs)
     elif runs:
-        listed = "; ".join(f"{run.run.name}: {run.run.data.name} at {run.run.data.size} px" for run in runs)
+        listed = "; ".join(f"{run.run.name}: {_data_of(run)}" for run in runs)
         name = runs[0].run.data_source if len(sources) == 1 else "NAME"
         raise UserError(
             f"these runs were trained on different data ({listed}); say what to measure them against: ganzoo eval "
@@ -352,6 +374,11 @@ def open_session(
         ways=ways,
         real=real,
     )
+
+
+def _data_of(target: RunTarget) -> str:
+    data = target.run.data
+    return f"{data.name} at {data.size} px" if pictured(target) else data.name
 
 
 def _check_given(how: How, runs: Sequence[RunTarget]) -> None:

@@ -47,6 +47,8 @@ def contents_of(pictures: Pictures, progress: Progress | None = None) -> Content
     for block in pictures.blocks(0, pictures.count):
         pixels = block.pictures.contiguous().numpy()
         digest.update(str(pixels.shape[1:]).encode())
+        if pixels.dtype != np.uint8:
+            digest.update(pixels.dtype.name.encode())
         digest.update(pixels.tobytes())
         marks += [hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in pixels]
         if block.label is not None:
@@ -72,10 +74,10 @@ def as_levels(pictures: Tensor) -> Tensor:
 
 
 class DataPictures:
-    """Rows of one picture field of a data set; `rows` None: all that it has, in order."""
+    """Rows of one field of a data set, pictures or an array; `rows` None: all that it has, in order."""
 
     def __init__(self, data: Data, name: str, rows: Sequence[int] | None = None, field: str = "") -> None:
-        """`field`: the picture field that is meant, by default the first."""
+        """`field`: the one that is meant, by default the first of pictures."""
         self.data = data
         self.name = name
         self._field = field or data.spec.image.name
@@ -101,6 +103,17 @@ class DataPictures:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, empty without labels."""
         return self.data.spec.classes
+
+    @property
+    def pictured(self) -> bool:
+        """Whether these are pictures."""
+        return self.data.spec.pictured(self._field)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row."""
+        field = self.data.spec.field(self._field)
+        return (field.channels, field.size, field.size) if field.kind == "image" else field.shape
 
     @property
     def captioned(self) -> bool:
@@ -164,7 +177,7 @@ class ModelPictures:
 
     A conditional model is asked for `labels`, one a picture, or for its classes in turn; one that reads captions for
     `texts`, one a picture, or for those that it remembers, in turn. Pictures are rounded to bytes, half up, as they
-    would be in a file.
+    would be in a file; samples that are no pictures stay as they are.
     """
 
     def __init__(
@@ -178,9 +191,10 @@ class ModelPictures:
         labels: Sequence[int] | None = None,
         texts: Sequence[str] | None = None,
         plain: bool = False,
+        pictured: bool = True,
     ) -> None:
-        """`plain`: z from N(0, 1), whatever prior the model has."""
-        self.model, self.name, self.count = model, name, count
+        """`plain`: z from N(0, 1), whatever prior the model has; `pictured`: whether it makes pictures."""
+        self.model, self.name, self.count, self._pictured = model, name, count, pictured
         self._seed, self._truncation, self._plain = seed, truncation, plain
         self._labels = None if labels is None else [int(label) for label in labels]
         self._texts: Sequence[str] | None = None
@@ -203,7 +217,7 @@ class ModelPictures:
             label = inputs.get("label")
             yield Block(
                 start=first,
-                pictures=as_levels(pictures),
+                pictures=as_levels(pictures) if self._pictured else pictures,
                 label=None if label is None else label.cpu(),
                 text=None if self._texts is None else tuple(self._texts[first : first + len(pictures)]),
             )
@@ -293,7 +307,7 @@ class Repeated:
             turns = range(begin, begin + size) if self._texts else ()
             yield Block(
                 start=begin,
-                pictures=first.pictures[:1].expand(size, -1, -1, -1).contiguous(),
+                pictures=first.pictures[:1].expand(size, *first.pictures.shape[1:]).contiguous(),
                 label=label,
                 text=tuple(self._texts[turn % len(self._texts)] for turn in turns) or None,
             )
@@ -319,7 +333,8 @@ class Recaptioned:
 
 
 class GaussianPixels:
-    """Draws from the Gaussian that has the mean and covariance of the pixels of real pictures.
+    """Draws from the Gaussian that has the mean and covariance of the pixels of real pictures, or of the numbers of
+    other samples; integers are rounded and kept within what the real ones have.
 
     A random combination of the centred pictures has exactly their covariance, so no covariance matrix is made. At most
     `SCOPE` pictures are used.
@@ -329,7 +344,10 @@ class GaussianPixels:
         self.name, self.count, self._seed = name, count, seed
         read = min(real.count, SCOPE)
         pictures = torch.cat([block.pictures for block in real.blocks(0, read)])
-        self._shape = pictures.shape[1:]
+        self._shape, self._type = pictures.shape[1:], pictures.dtype
+        whole = not self._type.is_floating_point
+        pixels = self._type is torch.uint8
+        self._range = (0, 255) if pixels else (int(pictures.min()), int(pictures.max())) if whole else None
         rows = pictures.reshape(len(pictures), -1).float()
         self._mean = rows.mean(0)
         self._centred = (rows - self._mean) / max(1, len(rows) - 1) ** 0.5
@@ -340,8 +358,9 @@ class GaussianPixels:
             generator = torch.Generator().manual_seed(derive(self._seed, "gaussian", begin))
             weights = torch.randn(BLOCK, len(self._centred), generator=generator)
             drawn = (self._mean + weights @ self._centred)[:size]
-            pixels = drawn.add(0.5).floor().clamp(0, 255).to(torch.uint8)
-            yield Block(start=begin, pictures=pixels.view(size, *self._shape))
+            if self._range is not None:
+                drawn = drawn.add(0.5).floor().clamp(*self._range)
+            yield Block(start=begin, pictures=drawn.to(self._type).view(size, *self._shape))
 
 
 def choose(count: int, wanted: int, seed: int, *keys: str) -> list[int]:

@@ -16,9 +16,11 @@ LEVEL = 0.01
 """The p-value below which a difference is called one."""
 
 
-def verdict(first: Row, second: Row, card: Metric, network: str, real: Measured) -> Verdict | None:
+def verdict(
+    first: Row, second: Row, card: Metric, network: str, real: Measured, noun: str = "pictures"
+) -> Verdict | None:
     """The two rows by one metric; None where they cannot be compared: no value, no error, unlike passports, or a metric
-    without direction.
+    without direction. `noun` is what they are sets of.
 
     Means over pictures that both were given are compared picture by picture: what makes a picture hard for both cancels
     in the difference. The Frechet distances of two models against one reference share the reference's chance, which
@@ -50,7 +52,7 @@ def verdict(first: Row, second: Row, card: Metric, network: str, real: Measured)
         if z > 0.3 and a.passport.count:
             # The error falls with the square root of the count; 2.6 of them make p = 0.01.
             wanted = math.ceil(a.passport.count * (2.6 / z) ** 2 / 1000) * 1000
-            text += f"; about {wanted:,} pictures each would tell, if the difference stays"
+            text += f"; about {wanted:,} {noun} each would tell, if the difference stays"
     return Verdict(
         metric=card.name,
         name=a.name,

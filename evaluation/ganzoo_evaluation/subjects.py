@@ -82,11 +82,21 @@ class Reference:
         return {self.train.data.spec.name} if self.train is not None else set()
 
     @property
+    def pictured(self) -> bool:
+        """Whether it is of pictures."""
+        return self.train is None or self.train.pictured
+
+    @property
+    def noun(self) -> str:
+        """What it is of: pictures, or samples of another kind."""
+        return "pictures" if self.pictured else "samples"
+
+    @property
     def sentence(self) -> str:
         """What it is, in words."""
         if self.whole is not None:
             return f"{self.count:,} pictures of {self.name} (content {self.content[:12]}), one by one"
         if self.train is None:
             return f"the statistics in {self.name}" + (f" ({self.count:,} pictures)" if self.count else "")
-        held = f"; {self.held_out.count:,} held-out pictures are the floor" if self.held_out is not None else ""
-        return f"{self.count:,} pictures of {self.name} (content {self.content[:12]}){held}"
+        held = f"; {self.held_out.count:,} held-out {self.noun} are the floor" if self.held_out is not None else ""
+        return f"{self.count:,} {self.noun} of {self.name} (content {self.content[:12]}){held}"

@@ -22,7 +22,7 @@ def suspicions(fake: Pictures, reference: Reference, progress: Progress | None =
     marks = contents_of(fake, progress).marks
     repeated = len(marks) - len(set(marks))
     if repeated:
-        lines.append(f"{fake.name}: {repeated:,} of {len(marks):,} pictures are exact copies of others in it")
+        lines.append(f"{fake.name}: {repeated:,} of {len(marks):,} {reference.noun} are exact copies of others in it")
     train = reference.train
     if train is None:
         return lines
@@ -30,12 +30,14 @@ def suspicions(fake: Pictures, reference: Reference, progress: Progress | None =
     shared = sum(mark in real for mark in marks)
     if shared:
         share = shared / len(marks)
-        what = "is this the real set itself, or are the two swapped?" if share > 0.5 else "copied training pictures?"
-        lines.append(f"{fake.name}: {shared:,} of {len(marks):,} pictures are in the real set too, bit for bit; {what}")
+        copied = f"copied training {reference.noun}?"
+        what = "is this the real set itself, or are the two swapped?" if share > 0.5 else copied
+        found = f"{shared:,} of {len(marks):,} {reference.noun} are in the real set too, bit for bit"
+        lines.append(f"{fake.name}: {found}; {what}")
     if train.count * 2 < fake.count:
         lines.append(
-            f"the real set has {train.count:,} pictures and {fake.name} {fake.count:,}: if they are swapped, exchange "
-            "the two on the command line"
+            f"the real set has {train.count:,} {reference.noun} and {fake.name} {fake.count:,}: if they are swapped, "
+            "exchange the two on the command line"
         )
     if isinstance(train.data, FileData) and _inside_run(train.data.path):
         lines.append(f"--real {train.data.path} lies inside a run: are real and fake swapped?")
@@ -64,7 +66,7 @@ def of_folder(target: FolderTarget, count: int, reference: Reference) -> list[st
 def unlike(rows: Sequence[Row], reference: Reference) -> list[str]:
     """In what the pictures of a row differ in kind from the real ones."""
     train = reference.train
-    if train is None:
+    if train is None or not train.pictured:
         return []
     _, height, width, channels = first_pictures(train, 1).shape
     lines = []

@@ -16,6 +16,7 @@ from ganzoo.training import Job
 from ganzoo_evaluation.asking import How, trained_through, wanted_metrics
 from ganzoo_evaluation.base import Pictures, Reads
 from ganzoo_evaluation.captions import captions_for
+from ganzoo_evaluation.drawings import of_samples
 from ganzoo_evaluation.evaluate import Evaluation
 from ganzoo_evaluation.given import Remembered
 from ganzoo_evaluation.measure import reads
@@ -74,7 +75,8 @@ class WhileTraining:
             return Remembered(answers_of(model, way, way, name, seed))
         labels = self._labels if "label" in model.takes else None
         texts = None if self._evaluation.captions is None else self._evaluation.captions.texts
-        return ModelPictures(model, name, count, seed=seed, labels=labels, texts=texts)
+        pictured = self._evaluation.reference.pictured
+        return ModelPictures(model, name, count, seed=seed, labels=labels, texts=texts, pictured=pictured)
 
 
 def make_evaluator(
@@ -90,9 +92,14 @@ def make_evaluator(
         for name in job.task.metrics
         if name in registry.metrics and registry.metrics[name].needs and registry.metrics[name].group != "truth"
     ]
+    pictured = run.data.pictured(job.task.output)
+    if not pictured:
+        names = [name for name in names if of_samples(registry.metrics[name])]
     if job.task.directions:
-        return _of_answers(registry, run, job, data, group, progress)
-    if not set(HEADLINES) <= set(names):
+        both = pictured and run.data.pictured(job.task.direction().input)
+        return _of_answers(registry, run, job, data, group, progress) if both else None
+    usual = set(HEADLINES) <= set(names)
+    if not usual and not (job.task.headline in names and registry.metrics[job.task.headline].better):
         return None
     train = DataPictures(data, run.data.name, field=output_field(RunTarget(run=run, job=job)))
     count = run.settings.eval_count
@@ -105,7 +112,7 @@ def make_evaluator(
         other = None if held is None else DataPictures(held, f"{run.data.name} (test)")
         captions = captions_for(other, train, run.name, run.data, count)
     evaluation = Evaluation(registry, reference, metrics, how, count, group, progress, captions=captions)
-    headline = _of_sets(evaluation)
+    headline = _of_sets(evaluation) if usual else job.task.headline
     for network in evaluation.networks:
         evaluation.real(network)  # now, under the bar that shows data being read, not at the first evaluation
     labels = all_labels(train)

@@ -85,8 +85,8 @@ def list_datasets(as_json: bool) -> None:
 def _dataset_row(card: Dataset) -> tuple[str, ...]:
     return (
         card.name,
-        f"{card.count:,}" if card.count else "",
-        f"{card.size or 'any'} {'grey' if card.channels == 1 else 'RGB'}",
+        f"{card.count:,}{'' if card.channels else ' rows'}" if card.count else "",
+        f"{card.size or 'any'} {'grey' if card.channels == 1 else 'RGB'}" if card.channels else "none",
         ", ".join(card.fields),
         card.title,
         "embedded" if card.embedded else card.download or "yes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -13,7 +13,9 @@ from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import Registry, get_registry
 
 if TYPE_CHECKING:
+    from ganzoo.cards import Task
     from ganzoo.model import Model
+    from ganzoo.runs import Run
 
 COUNT = 64
 """How many pictures are made when nobody says."""
@@ -114,6 +116,8 @@ def generate(
     ganzoo generate RUN --input photos/ --out answers/          a folder or a zip, under the same names
     ganzoo generate RUN --input photos/ --direction b2a         the other way, where a model goes two
     ganzoo generate RUN --input photos/ -n 16 --out grid.png    the first 16 beside what becomes of them
+
+    Samples that are no pictures are drawn as their task shows them, or written into a folder, a file for each.
     """
     registry = get_registry()
     from ganzoo.data.images import SUFFIXES
@@ -133,6 +137,25 @@ def generate(
     if out is not None and out.suffix.lower() in SUFFIXES - {".png"} and not out.is_dir():
         raise UserError(f"--out {out}: pictures are written as PNG; use --out {out.with_suffix('.png')}")
     weights = after or ("best" if best else "final")
+    if not opened.data.pictured(task.output):
+        beside = {"--input": source, "--direction": direction, "--keep-size": keep_size, "--columns": columns}
+        _refuse(beside, f"{folder.name} makes no pictures ({task.summary}); try: ganzoo generate {folder} -n {COUNT}")
+        from ganzoo.cli import samples
+
+        asked = samples.Order(
+            count=count,
+            texts=texts,
+            file=file,
+            labels=labels,
+            per_class=per_class,
+            out=out,
+            weights=weights,
+            seed=seed,
+            truncation=truncation,
+            overwrite=overwrite,
+        )
+        samples.make(registry, opened, task, asked, device)
+        return
     if task.directions:
         words: dict[str, object] = {"--label": " ".join(labels), "--per-class": per_class, "--truncation": truncation}
         words |= {"--text": bool(texts), "--texts": file}
@@ -152,7 +175,7 @@ def generate(
         )
         translate.make(registry, opened, task, order, device)
         return
-    beside: Mapping[str, object] = {"--input": source, "--direction": direction, "--keep-size": keep_size}
+    beside = {"--input": source, "--direction": direction, "--keep-size": keep_size}
     _refuse(beside, f"{folder.name} takes no pictures in ({task.summary}); try: ganzoo generate {folder} -n {COUNT}")
     if "text" in task.given.values():
         of_classes = {"--label": " ".join(labels), "--per-class": per_class}
@@ -173,9 +196,7 @@ def generate(
         )
         captions.make(registry, opened, wanted, device)
         return
-    asked = {f"--text {text!r}": True for text in texts[:1]} | {"--texts": file}
-    instead = "--label NAME" if "label" in task.given.values() else f"-n {COUNT}"
-    _refuse(asked, f"{folder.name} reads no captions ({task.summary}); try: ganzoo generate {folder} {instead}")
+    refuse_texts(opened, task, texts, file)
     if per_class and (labels or count):
         raise UserError("--per-class already says how many of which class; leave out -n and --label")
     _from_noise(registry, folder, count, out, weights, seed, labels, per_class, truncation, columns, overwrite, device)
@@ -201,9 +222,7 @@ def _from_noise(
 
     group = distributed.join(device)
     model = load_model(folder, registry, group.device, weights)
-    if (labels or per_class) and "label" not in model.takes:
-        raise UserError(f"--{'label' if labels else 'per-class'}: {folder.name} takes no label, only noise")
-    chosen = _labels(model, labels, per_class, count or COUNT)
+    chosen = labels_of(folder, model, labels, per_class, count or COUNT)
     total = len(chosen) if chosen is not None else count or COUNT
     how: How = {"seed": seed, "label": chosen, "truncation": truncation}
     psi = f"psi{truncation:g}" if truncation else ""
@@ -225,8 +244,21 @@ def _refuse(words: Mapping[str, object], why: str) -> None:
         raise UserError(*(f"{word}: {why}" for word in given))
 
 
-def _labels(model: Model, labels: tuple[str, ...], per_class: int | None, count: int) -> list[int] | None:
-    """The class of each picture, or None where the model is left to choose."""
+def refuse_texts(run: Run, task: Task, texts: Sequence[str], file: Path | None) -> None:
+    """Raise when captions are given to a run whose model reads none."""
+    given = {f"--text {text!r}": True for text in texts[:1]} | {"--texts": file}
+    instead = "--label NAME" if "label" in task.given.values() else f"-n {COUNT}"
+    _refuse(given, f"{run.name} reads no captions ({task.summary}); try: ganzoo generate {run.folder} {instead}")
+
+
+def labels_of(folder: Path, model: Model, labels: Sequence[str], per_class: int | None, count: int) -> list[int] | None:
+    """The class of each sample, or None where the model is left to choose.
+
+    Raises:
+        UserError: when it takes none, or there is no such class.
+    """
+    if (labels or per_class) and "label" not in model.takes:
+        raise UserError(f"--{'label' if labels else 'per-class'}: {folder.name} takes no label, only noise")
     classes = model.data.classes
     if per_class:
         return [index for index in range(len(classes)) for _ in range(per_class)]
@@ -264,8 +296,13 @@ def _write_files(model: Model, folder: Path, count: int, in_classes: bool, overw
     from ganzoo.cli.writing import write_files
     from ganzoo.sampling import blocks
 
-    labels, classes = how["label"], model.data.classes
-    names = [f"{index:06d}.png" for index in range(count)]
-    if in_classes and labels:
-        names = [f"{classes[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    names = file_names(model, count, how["label"] if in_classes else None, ".png")
     write_files((pictures for pictures, _ in blocks(model, count, **how)), folder, names, overwrite=overwrite)
+
+
+def file_names(model: Model, count: int, labels: Sequence[int] | None, suffix: str) -> list[str]:
+    """Names of files by number; with `labels`, in a folder for each class."""
+    names = [f"{index:06d}{suffix}" for index in range(count)]
+    if labels:
+        names = [f"{model.data.classes[label]}/{name}" for label, name in zip(labels, names, strict=True)]
+    return names

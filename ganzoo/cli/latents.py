@@ -93,7 +93,8 @@ def open_model(run: str | None, best: bool, after: str | None, device: str, comm
     """The run that is meant, its model loaded.
 
     Raises:
-        UserError: when there is none, or its model has no latent: it takes pictures in. `command` is who asks.
+        UserError: when there is none, or its model has no latent: it takes pictures in; or makes none. `command` is who
+            asks.
     """
     from ganzoo.registry import get_registry
     from ganzoo.runs import find_folder, open_run
@@ -106,6 +107,11 @@ def open_model(run: str | None, best: bool, after: str | None, device: str, comm
         raise UserError(
             f"ganzoo {command}: {folder.name} has no latent, it makes pictures of pictures ({task.summary}); "
             f"try: ganzoo generate {folder} --input photo.png"
+        )
+    if not opened.data.pictured(task.output):
+        raise UserError(
+            f"ganzoo {command}: is for models that make pictures, and {folder.name} makes none ({task.summary}); "
+            f"try: ganzoo generate {folder}"
         )
     if best and after:
         raise UserError(f"--best and --after {after} are two choices of weights; use one of them")

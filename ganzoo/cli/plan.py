@@ -31,15 +31,16 @@ def print_plan(registry: Registry, job: Job, device: str, as_json: bool) -> None
         click.echo(json.dumps(bill, indent=2))
         return
     click.echo(
-        f"{bill['recipe']} on {bill['data']}: {bill['amount']}, {bill['shape']}, {bill['data_mib']:.0f} MiB "
-        f"{bill['held']}"
+        f"{bill['recipe']} on {bill['data']}: {', '.join(filter(None, (bill['amount'], bill['shape'])))}, "
+        f"{bill['data_mib']:.0f} MiB {bill['held']}"
     )
     for name, count in bill["parameters"].items():
         click.echo(f"  {name:<24} {count:>12,} parameters")
+    what = "pictures" if bill["pictured"] else "rows"
     rows = {
         "device": f"{bill['device']}, {bill['precision']}",
-        "batch": f"{bill['batch']} pictures",
-        "time of a step": f"{rate_text(bill['seconds_per_step'])} ({bill['images_per_second']:.0f} pictures/s)",
+        "batch": f"{bill['batch']} {what}",
+        "time of a step": f"{rate_text(bill['seconds_per_step'])} ({bill['images_per_second']:.0f} {what}/s)",
         "steps": f"{bill['steps']:,}",
         "time in all": duration_text(bill["seconds"]),
         "peak memory": f"{bill['peak_memory_mib']:,.0f} MiB",
@@ -84,6 +85,7 @@ def measure(registry: Registry, job: Job, device: str) -> dict[str, Any]:
         "recipe": job.recipe or job.card.name,
         "data": data.spec.name,
         "pictures": data.spec.count,
+        "pictured": data.spec.pictured(job.task.output),
         "amount": amount(data.spec),
         "shape": extent(data.spec),
         "data_mib": data.nbytes / 2**20,

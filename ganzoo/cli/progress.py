@@ -89,10 +89,8 @@ class TrainingReporter:
         sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in trainer.networks.items()}
         parameters = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items() if size)
         where = f"{trainer.device}" + (f" x {trainer.group.world}" if trainer.group.world > 1 else "")
-        self._say(
-            f"{run.recipe or run.architecture} on {run.data.name}: {amount(trainer.feed.spec)}, {extent(run.data)}"
-            f"{'' if trainer.feed.resident else ', streamed'}"
-        )
+        how = (amount(trainer.feed.spec), extent(run.data), "" if trainer.feed.resident else "streamed")
+        self._say(f"{run.recipe or run.architecture} on {run.data.name}: {', '.join(filter(None, how))}")
         for line in describe_skipped(trainer.feed.skipped):
             self._say(line)
         self._say(f"{parameters} parameters; {where}, {trainer.precision_name}, batch {settings.batch}")

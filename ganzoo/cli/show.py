@@ -46,22 +46,35 @@ def show(name: str, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2))
         return
-    _print(card, registry.tasks.find(card.task), rows, own, values, f"{plugin.distribution} {plugin.version}")
     task = registry.tasks.find(card.task)
-    fitting = [data.name for data in registry.datasets.values() if set(task.batch) <= set(data.fields)]
+    sets = [data for data in registry.datasets.values() if set(task.batch) <= set(data.fields)]
+    fitting = [data.name for data in sets]
+    pictured = not sets or any(data.channels for data in sets)
+    _print(card, task, rows, own, values, f"{plugin.distribution} {plugin.version}", pictured)
     click.echo(f"\ndata it takes: {', '.join(fitting) or 'none of the named sets'}")
     own_pictures = _layout(task.batch)
-    if own_pictures:
+    if task.open:
+        click.echo("data of your own: --data PATH")
+    elif own_pictures:
         click.echo(f"pictures of your own: --data FOLDER, with {own_pictures}")
-    click.echo(f"train it: ganzoo train {recipe.name if recipe else card.name}")
+    usual = next((data.name for data in sets if data.embedded), "NAME")
+    on = "" if own else f" --data {usual}"
+    click.echo(f"train it: ganzoo train {recipe.name if recipe else card.name}{on}")
     for index, way in enumerate(task.directions):
         start = "        " if index else "use it: "
         click.echo(f"{start}ganzoo generate RUN --input photo.png{f' --direction {way.name}' if way.name else ''}")
 
 
 def _print(
-    card: Architecture, task: Task, rows: list[Fact], own: list[Recipe], values: dict[str, Any], plugin: str
+    card: Architecture,
+    task: Task,
+    rows: list[Fact],
+    own: list[Recipe],
+    values: dict[str, Any],
+    plugin: str,
+    pictured: bool,
 ) -> None:
+    """`pictured`: whether the sets of its task have pictures, so that it has sizes."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -75,7 +88,7 @@ def _print(
     for label, text in (
         ("task", f"{task.name}: {task.summary}"),
         ("paper", f"{card.paper} ({card.year})"),
-        ("sizes", f"{sizes} px"),
+        *([("sizes", f"{sizes} px")] if pictured else []),
         ("plugin", plugin),
         ("licence", card.licence),
     ):

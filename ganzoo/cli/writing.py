@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def check_new(folder: Path, paths: Sequence[Path], overwrite: bool) -> None:
+    """Whether none of `paths`, of that folder, is there already, or may be replaced.
+
+    Raises:
+        UserError: when one is and may not.
+    """
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None and not overwrite:
+        raise UserError(f"--out {folder}: {there} is there already; choose another folder or add --overwrite")
+
+
 def write_files(
     made: Iterable[Tensor], folder: Path, names: Sequence[str], *, overwrite: bool, beside: Sequence[str] = ()
 ) -> None:
@@ -25,9 +36,7 @@ def write_files(
     from ganzoo.pictures import save_picture, to_bytes
 
     paths = [folder / name for name in names]
-    there = next((path for path in (*(folder / name for name in beside), *paths) if path.exists()), None)
-    if there is not None and not overwrite:
-        raise UserError(f"--out {folder}: {there} is there already; choose another folder or add --overwrite")
+    check_new(folder, [*(folder / name for name in beside), *paths], overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
     with loading() as progress:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-Kind = Literal["image", "label", "text"]
+Kind = Literal["image", "label", "text", "array"]
 Fit = Literal["crop", "pad", "stretch"]
 Row = Mapping[str, Any]
 Progress = Callable[[str, int, int], None]
@@ -17,7 +17,9 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One column of a data set: pictures (uint8, channels x size x size), a class label, or captions.
+    """One column of a data set: pictures (uint8, channels x size x size), a class label, captions, or an array:
+    numbers of any `shape` (that of one row; `()` is a single number) and `dtype`, which nobody scales or changes on
+    their way to the model.
 
     `rows` is how many there are where a field has a number of its own (the domains of an unpaired set); 0: as many as
     the set has. Training draws the rows of such fields independently of each other. `examples` are a few of the
@@ -31,6 +33,18 @@ class Field:
     classes: tuple[str, ...] = ()
     rows: int = 0
     examples: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    """Of an array: the shape of a row."""
+    dtype: str = "float32"
+    """Of an array: NumPy's name of its type, one that torch has too."""
+
+    def column(self, count: int) -> Any:
+        """Room for `count` rows, as `Data.read` gives them: an array, or of texts a list."""
+        if self.kind == "text":
+            return [()] * count
+        if self.kind == "image":
+            return np.empty((count, self.channels, self.size, self.size), np.uint8)
+        return np.empty(count, np.int64) if self.kind == "label" else np.empty((count, *self.shape), self.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +82,29 @@ class DataSpec:
 
     @property
     def image(self) -> Field:
-        """The first picture field."""
-        return next(candidate for candidate in self.fields if candidate.kind == "image")
+        """The first picture field; `KeyError` where there is none."""
+        found = self._image
+        if found is None:
+            raise KeyError(f"{self.name} has no pictures; it has {', '.join(f.name for f in self.fields)}")
+        return found
+
+    @property
+    def _image(self) -> Field | None:
+        return next((candidate for candidate in self.fields if candidate.kind == "image"), None)
+
+    def pictured(self, name: str) -> bool:
+        """Whether the field of that name, where there is one, holds pictures; else whether there are any."""
+        return self.field(name).kind == "image" if self.has(name) else self._image is not None
 
     @property
     def size(self) -> int:
-        """Height and width in pixels of the first picture field."""
-        return self.image.size
+        """Height and width in pixels of the first picture field; 0 where there is none."""
+        return self._image.size if self._image is not None else 0
 
     @property
     def channels(self) -> int:
-        """Channels of the first picture field: 1 (grey) or 3 (RGB)."""
-        return self.image.channels
+        """Channels of the first picture field: 1 (grey) or 3 (RGB); 0 where there is none."""
+        return self._image.channels if self._image is not None else 0
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -125,12 +150,13 @@ class Data(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, indices: Sequence[int]) -> dict[str, Any]:
-        """Rows as columns: pictures uint8 (n, channels, size, size), labels int64 (n,), texts a list of n tuples."""
+        """Rows as columns: pictures uint8 (n, channels, size, size), labels int64 (n,), texts a list of n tuples,
+        arrays (n, *shape) of their dtype."""
         ...
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the whole set takes as uint8 arrays: what decides whether it lives on the device."""
+        """Bytes that the whole set takes as it is read: what decides whether it lives on the device."""
         ...
 
 
@@ -158,8 +184,13 @@ class ArrayData:
     def __init__(self, spec: DataSpec, columns: Mapping[str, Any]) -> None:
         """`columns` holds, for each field of `spec`, an array (or, for texts, a list of tuples) of `spec.count`."""
         for column in spec.fields:
-            if len(columns[column.name]) != spec.count:
-                raise ValueError(f"{spec.name}.{column.name}: {len(columns[column.name])} rows, expected {spec.count}")
+            values = columns[column.name]
+            if len(values) != spec.count:
+                raise ValueError(f"{spec.name}.{column.name}: {len(values)} rows, expected {spec.count}")
+            wanted = (column.shape, column.dtype)
+            if column.kind == "array" and (values.shape[1:], values.dtype.name) != wanted:
+                found = f"rows of shape {values.shape[1:]} and type {values.dtype.name}"
+                raise ValueError(f"{spec.name}.{column.name}: {found}, expected {wanted[0]} and {wanted[1]}")
         self.spec = spec
         self.columns = dict(columns)
 

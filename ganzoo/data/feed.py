@@ -1,7 +1,8 @@
 """From a set of data to batches on the training device.
 
-Which rows a step sees is a pure function of (seed, step). A set that fits is held on the device as uint8 and gathered
-there; a larger one streams through a DataLoader. The trainer cannot tell the difference: both give the same bits.
+Which rows a step sees is a pure function of (seed, step). A set that fits is held on the device as it is read (pictures
+as uint8) and gathered there; a larger one streams through a DataLoader. The trainer cannot tell the difference: both
+give the same bits.
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ class Feed:
         return Asked(rows, own)
 
     def draw(self, draw: int, noise: Noise) -> dict[str, Any]:
-        """That batch's fields: pictures float32 [-1, 1] (n, C, H, W) channels_last, labels int64, texts strings."""
+        """That batch's fields: pictures float32 [-1, 1] (n, C, H, W) channels_last, labels int64, texts strings, arrays
+        (n, *shape) of their own dtype."""
         asked = self.asked(draw)
         columns = self._loader.at(draw) if self._loader is not None else self._gather(asked)
         return self._fields(columns, noise, slice(self.first, self.first + self.local), self.flip)

@@ -145,6 +145,12 @@ def _nothing_left(
     )
 
 
+def readable(fields: Iterable[str]) -> bool:
+    """Whether a folder or zip of pictures can hold these fields."""
+    wanted = set(fields)
+    return wanted in ({"source", "target"}, {"a", "b"}, LARGE) or {"image"} <= wanted <= {"image", "label", "text"}
+
+
 def _check_request(request: DataRequest) -> None:
     """Every mistake of a request at once."""
     problems = []
@@ -152,9 +158,7 @@ def _check_request(request: DataRequest) -> None:
         problems.append(
             f"split {request.split!r}: a folder has the splits train and test{did_you_mean(request.split, SPLITS)}"
         )
-    wanted = set(request.fields)
-    known = wanted in ({"source", "target"}, {"a", "b"}, LARGE)
-    if not known and not {"image"} <= wanted <= {"image", "label", "text"}:
+    if not readable(request.fields):
         problems.append(
             f"fields {', '.join(request.fields) or '(none)'}: a folder of pictures gives image, image+label, "
             "image+text, source+target, a+b or low+high"

@@ -64,13 +64,10 @@ def _room(data: Data) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     try:
         for f in data.spec.fields:
-            if f.kind == "image":
-                columns[f.name] = np.empty((count, f.channels, f.size, f.size), np.uint8)
-            else:
-                columns[f.name] = np.empty(count, np.int64) if f.kind == "label" else [()] * count
+            columns[f.name] = f.column(count)
     except MemoryError as error:
-        gigabytes = f"{data.nbytes / 2**30:.1f} GiB of memory"
-        raise RunError(f"{data.spec.name} needs {gigabytes} at size {data.spec.size}") from error
+        at_size = f" at size {data.spec.size}" if data.spec.size else ""
+        raise RunError(f"{data.spec.name} needs {data.nbytes / 2**30:.1f} GiB of memory{at_size}") from error
     return columns
 
 

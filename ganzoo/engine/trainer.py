@@ -38,6 +38,7 @@ from ganzoo.errors import GanzooError, RunError, UserError
 from ganzoo.model import Batch, Model, Phase, SampleRequest
 from ganzoo.registry import Registry
 from ganzoo.runs import BEST, WEIGHTS, Run, Score, Scores, best_step, milestone, weights_of
+from ganzoo.sampling import finished
 
 CHECKPOINT_SECONDS = 60.0
 GRIDS = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -77,7 +78,9 @@ class Trainer:
         self.evaluator = evaluator
         self.device = group.device
         check_divisible(settings, group.world)
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # Of 3-D convolutions torch knows no such format.
+        last = all(value.ndim < 5 for value in (*model.parameters(), *model.buffers()))
+        self.model = model.to(self.device, memory_format=torch.channels_last if last else None)  # type: ignore[call-overload]
         self.phases = list(model.phases())
         self.networks = self._networks()
         self._train_mode()
@@ -393,7 +396,7 @@ class Trainer:
         noise = Noise(self.settings.seed, "samples", count=count, device=self.device)
         with self._as_used():
             inputs = self.model.inputs(SampleRequest(count=count, noise=noise, given=given))
-            return self.model.generate(inputs).float().cpu(), inputs
+            return finished(self.model.generate(inputs)), inputs
 
     @property
     def _captioned(self) -> bool:
@@ -401,9 +404,10 @@ class Trainer:
         return "text" in self.model.takes and text_field(self._examples.spec) is not None
 
     def _example(self, field: str, count: int) -> Tensor:
-        """That field of up to `count` rows of the examples, evenly spread, as float in [-1, 1] on the CPU."""
-        columns = self._examples.read(spread(len(self._examples), count))
-        return torch.from_numpy(columns[field]).float().div(127.5).sub(1)
+        """That field of up to `count` rows of the examples, evenly spread, on the CPU: pictures as float in [-1, 1],
+        arrays as they are."""
+        values = torch.from_numpy(self._examples.read(spread(len(self._examples), count))[field])
+        return values.float().div(127.5).sub(1) if self._examples.spec.pictured(field) else values
 
     def _sample(self, step: int) -> Path | None:
         """Draw the sample grid of a step; of a task with several directions one for each, the others beside it."""

@@ -18,9 +18,9 @@ class CollapseWatch:
     """Follows two averages and warns once for each when it leaves its bounds.
 
     Diversity: the spread of the fakes over a batch, divided by that of the data (standard deviation over the batch of
-    pictures pooled to 8 x 8, averaged over places); near 0 when every latent gives one picture. Separation: the
-    probability that a real picture's logit is above a fake's; at 1 the discriminator has nothing left to learn and the
-    generator nothing to follow.
+    pictures pooled to 8 x 8, or of any other numbers as they are, averaged over places); near 0 when every latent gives
+    one picture. Separation: the probability that a real picture's logit is above a fake's; at 1 the discriminator has
+    nothing left to learn and the generator nothing to follow.
     """
 
     def __init__(self) -> None:
@@ -35,10 +35,11 @@ class CollapseWatch:
     def look(
         self, real: Tensor | None, fake: Tensor | None, real_logits: Tensor | None, fake_logits: Tensor | None
     ) -> list[str]:
-        """One look at a batch (whatever of it there is); returns new warnings."""
+        """One look at a batch (whatever of it there is; what is no tensor, such as captions, has no spread); returns
+        new warnings."""
         self.looks += 1
         weight = max(1 / PATIENCE, 1 / self.looks)
-        if real is not None and fake is not None and real.ndim == 4 and len(real) > 1:
+        if isinstance(real, Tensor) and isinstance(fake, Tensor) and _comparable(real, fake):
             ratio = _spread(fake) / max(_spread(real), 1e-8)
             self.diversity += weight * (ratio - self.diversity)
         if real_logits is not None and fake_logits is not None:
@@ -85,5 +86,13 @@ class CollapseWatch:
         vars(self).update(state)
 
 
-def _spread(pictures: Tensor) -> float:
-    return float(adaptive_avg_pool2d(pictures.float(), 8).std(dim=0).mean())
+def _comparable(real: Tensor, fake: Tensor) -> bool:
+    """Whether both are pictures, or rows of one shape: fakes may stand for data of another kind, as probabilities do
+    for tokens."""
+    alike = real.ndim == fake.ndim == 4 or (real.ndim > 0 and real.shape[1:] == fake.shape[1:])
+    return alike and len(real) > 1
+
+
+def _spread(values: Tensor) -> float:
+    rows = values.float()
+    return float((adaptive_avg_pool2d(rows, 8) if rows.ndim == 4 else rows).std(dim=0).mean())
