@@ -36,8 +36,9 @@ class Result:
 @click.argument("name", metavar="NAME|PATH")
 @click.option("-k", "pattern", default="", metavar="WORD", help="Only checks with WORD in their name.")
 @click.option("--list", "list_", is_flag=True, help="Only say what would be looked at.")
+@click.option("--traceback", is_flag=True, help="Let the first exception of the plugin's own through, to see where.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def check(name: str, pattern: str, list_: bool, as_json: bool) -> int:
+def check(name: str, pattern: str, list_: bool, traceback: bool, as_json: bool) -> int:
     """Look whether a plugin keeps what every plugin promises, and say what to change where it does not.
 
     NAME is a plugin, a distribution, or one architecture, data set, metric or task; PATH the folder of a package that
@@ -61,7 +62,7 @@ def check(name: str, pattern: str, list_: bool, as_json: bool) -> int:
             for one in checks:
                 click.echo(f"{one}: {one.promise.sentence}")
             return 0
-        results = _run(checks, as_json)
+        results = _run(name, checks, as_json, traceback)
     if as_json:
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
@@ -87,14 +88,14 @@ def _checks(name: str, stack: ExitStack) -> list[Check]:
     return checks_of(package.distribution)
 
 
-def _run(checks: Sequence[Check], quiet: bool) -> list[Result]:
+def _run(name: str, checks: Sequence[Check], quiet: bool, traceback: bool) -> list[Result]:
     results: list[Result] = []
     subject = ""
     for one in checks:
         if not quiet and one.subject != subject:
             subject = one.subject
             click.echo(click.style(subject, bold=True))
-        result = _look(one)
+        result = _look(name, one, traceback)
         results.append(result)
         if not quiet:
             mark, colour = {"ok": ("ok", "green"), "failed": ("FAILED", "red"), "error": ("ERROR", "red")}[result.state]
@@ -106,7 +107,7 @@ def _run(checks: Sequence[Check], quiet: bool) -> list[Result]:
     return results
 
 
-def _look(one: Check) -> Result:
+def _look(name: str, one: Check, traceback: bool) -> Result:
     from ganzoo.testing import CheckFailed
 
     begun = time.monotonic()
@@ -116,9 +117,12 @@ def _look(one: Check) -> Result:
     except CheckFailed as error:
         state, found, change = "failed", error.found, error.change
     except Exception as error:  # whatever a stranger's code lets out
+        if traceback:
+            raise
         state = "error"
         found = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
-        change = f"mend it; the traceback: pytest, or --pdb, on ganzoo.testing.checks_of ({one})"
+        word = f'"{one}"'
+        change = f"see where: ganzoo plugin check {name} -k {word} --traceback"
     return Result(
         subject=one.subject,
         check=one.promise.name,

@@ -88,6 +88,12 @@ def _check_column(field: Field, column: Any, count: int, where: str) -> None:
                 f"{where}: read() gives {column.dtype} {column.shape}, expected uint8 {wanted}",
                 "pictures are rows x channels x height x width",
             )
+    elif field.kind == "array":
+        if column.dtype != np.dtype(field.dtype) or column.shape != (count, *field.shape):
+            raise CheckFailed(
+                f"{where}: read() gives {column.dtype} {column.shape}, expected {field.dtype} {(count, *field.shape)}",
+                "let rows and the field's shape and dtype agree",
+            )
     elif field.kind == "label":
         if column.dtype != np.int64 or column.min() < 0 or column.max() >= len(field.classes):
             raise CheckFailed(

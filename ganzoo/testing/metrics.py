@@ -1,21 +1,24 @@
 """What every metric promises: sums that do not depend on how the work is shared, and a sense of better and worse.
 
-It is shown made-up pictures of blobs, with all that may stand beside pictures in an evaluation; the failures are noise,
-and one picture over and over.
+It is shown made-up pictures of blobs, with all that may stand beside pictures in an evaluation, or the samples of its
+own task; the failures are noise, and one picture over and over.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganzoo.cards import Metric, resolve
+from ganzoo.data.base import DataRequest
 from ganzoo.errors import UserError
+from ganzoo.model import Model
 from ganzoo.registry import Registry
 from ganzoo.testing.cards import Carded
 from ganzoo.testing.check import CheckFailed
@@ -27,7 +30,7 @@ COUNT = 256
 SIZE = 32
 DIMENSIONS = 16
 CLASSES = 8
-READABLE = ("pictures", "truth", "back", "text", "features", "logits")
+READABLE = ("pictures", "samples", "truth", "back", "text", "features", "logits")
 
 
 def _card(carded: Carded) -> Metric:
@@ -73,11 +76,51 @@ def blobs(seed: int, kind: str = "blobs") -> list[Block]:
     return blocks
 
 
-PLAN = Plan(count=COUNT, dimensions=DIMENSIONS, classes=CLASSES, shape=(3, SIZE, SIZE))
+@dataclass(frozen=True)
+class Sets:
+    """What a metric is shown: two sets of real pictures (or of other samples), and failures by name."""
+
+    plan: Plan
+    real: list[Block]
+    other: list[Block]
+    failures: Mapping[str, list[Block]]
 
 
-def _collected(card: Metric, blocks: list[Block]) -> dict[type[Any], Any]:
-    collected: dict[type[Any], Any] = {kind: kind(PLAN) for kind in map(resolve, card.needs)}
+def sets_for(registry: Registry, card: Metric) -> Sets:
+    """Pictures of blobs; for a metric of other samples the rows of a set that ships with a package, of its task.
+
+    Raises:
+        UserError: when there is no such set.
+    """
+    if "samples" not in reads(card):
+        plan = Plan(count=COUNT, dimensions=DIMENSIONS, classes=CLASSES, shape=(3, SIZE, SIZE))
+        return Sets(plan, blobs(0), blobs(1), {kind: blobs(1, kind) for kind in ("noise", "one")})
+    for task in registry.tasks.values():
+        for entry in registry.datasets.values():
+            if card.name in task.metrics and entry.embedded and set(task.batch) <= set(entry.fields):
+                data = resolve(entry.load)(DataRequest(fields=task.batch))
+                column = data.read(range(min(2 * COUNT, len(data))))[task.output]
+                return _of_samples(torch.from_numpy(column))
+    raise UserError(f"no task of which a set ships with a package names {card.name} among its metrics")
+
+
+def _of_samples(rows: Tensor) -> Sets:
+    half = len(rows) // 2
+    real, other = rows[:half], rows[half : 2 * half]
+    generator = torch.Generator().manual_seed(0)
+    spread = real.double().std().clamp(min=1e-3)
+    noise = 4 * spread * torch.randn(real.shape, generator=generator, dtype=torch.float64) + real.double().mean()
+    failures = {"noise": noise.to(real.dtype), "one": real[:1].expand_as(real).clone()}
+
+    def blocks(values: Tensor) -> list[Block]:
+        return [Block(start=start, pictures=values[start : start + BLOCK]) for start in range(0, half, BLOCK)]
+
+    plan = Plan(count=half, shape=tuple(real.shape[1:]))
+    return Sets(plan, blocks(real), blocks(other), {name: blocks(values) for name, values in failures.items()})
+
+
+def _collected(card: Metric, plan: Plan, blocks: list[Block]) -> dict[type[Any], Any]:
+    collected: dict[type[Any], Any] = {kind: kind(plan) for kind in map(resolve, card.needs)}
     for collector in collected.values():
         for block in blocks:
             collector.update(block)
@@ -90,10 +133,11 @@ def collectors(carded: Carded) -> str:
     unknown = [what for what in reads(card) if what not in READABLE]
     if unknown:
         raise CheckFailed(f"a collector reads {unknown[0]!r}", f"expected one of {', '.join(READABLE)}")
-    blocks = blobs(0)
+    shown = sets_for(carded.registry, card)
+    blocks, plan = shown.real, shown.plan
     for reference in card.needs:
         kind = resolve(reference)
-        whole, first, second = kind(PLAN), kind(PLAN), kind(PLAN)
+        whole, first, second = kind(plan), kind(plan), kind(plan)
         for index, block in enumerate(blocks):
             whole.update(block)
             (first if index < len(blocks) // 2 else second).update(block)
@@ -131,9 +175,10 @@ def values(carded: Carded) -> str:
     """It gives a finite number, the same twice, and does not call failures better than real pictures."""
     card = _card(carded)
     resolve(card.compute)
+    shown = sets_for(carded.registry, card)
     try:
-        real = _value(carded.registry, card, blobs(1))
-        again = _value(carded.registry, card, blobs(1))
+        real = _value(carded.registry, card, shown, shown.other)
+        again = _value(carded.registry, card, shown, shown.other)
     except (NotApplicable, UserError) as reason:
         return f"not for these pictures: {reason}"
     if not isinstance(real, Value) or not math.isfinite(real.value):
@@ -148,9 +193,9 @@ def values(carded: Carded) -> str:
     if not card.needs or not card.better:
         return f"{real.value:.4g}"
     worse = {}
-    for kind in ("noise", "one"):
+    for kind, blocks in shown.failures.items():
         try:
-            worse[kind] = _value(carded.registry, card, blobs(1, kind)).value
+            worse[kind] = _value(carded.registry, card, shown, blocks).value
         except NotApplicable:
             continue
     sign = 1 if card.better == "lower" else -1
@@ -163,20 +208,23 @@ def values(carded: Carded) -> str:
     return f"real {real.value:.4g}, " + ", ".join(f"{kind} {value:.4g}" for kind, value in worse.items())
 
 
-def _value(registry: Registry, card: Metric, fake: list[Block]) -> Value:
+def _value(registry: Registry, card: Metric, shown: Sets, fake: list[Block]) -> Value:
     model = None
     if not card.needs:
         name = next(iter(sorted(n for n, c in registry.architectures.items() if c.task == "generation")))
         model = Specimen(registry, registry.architectures[name]).build()
     classes = tuple(map(str, range(CLASSES)))
-    real = blobs(0)
-    train = [replace(block, truth=None, back=None) for block in real]
+    plain = [replace(block, truth=None, back=None) for block in shown.real]
+    alone = not {"truth", "back"} & set(reads(card))
+
+    def measured(name: str, blocks: list[Block], model: Model | None = None) -> Measured:
+        collected = _collected(card, shown.plan, blocks)
+        return Measured(name=name, count=shown.plan.count, collected=collected, model=model, classes=classes)
+
     comparison = Comparison(
-        fake=Measured(name="fake", count=COUNT, collected=_collected(card, fake), model=model, classes=classes),
-        real=Measured(name="real", count=COUNT, collected=_collected(card, real), classes=classes),
-        train=Measured(name="train", count=COUNT, collected=_collected(card, train), classes=classes)
-        if not {"truth", "back"} & set(reads(card))
-        else None,
+        fake=measured("fake", fake, model),
+        real=measured("real", shown.real),
+        train=measured("train", plain) if alone else None,
         metric=card.name,
     )
     found: Value = resolve(card.compute)(comparison)

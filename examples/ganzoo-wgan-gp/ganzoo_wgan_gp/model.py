@@ -83,7 +83,8 @@ class Critic(nn.Module):
         blocks += [Block(width, width, "none", norm) for _ in range(2)]
         self.from_picture = nn.Conv2d(channels, width, 3, padding=1)
         self.blocks = nn.Sequential(*blocks)
-        self.score = nn.Linear(width, outputs)
+        # A score means something beside other scores only: a bias would cancel, and no gradient would ever reach it.
+        self.score = nn.Linear(width, outputs, bias=outputs > 1)
         self.apply(_start)
 
     def forward(self, pictures: Tensor) -> Tensor:

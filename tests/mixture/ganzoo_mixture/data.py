@@ -14,7 +14,13 @@ from ganzoo_mixture import COUNTS, DEVIATION, MEANS
 
 
 def load(request: DataRequest) -> ArrayData:
-    """The set `three-modes`, always the same."""
+    """The set `three-modes`, always the same.
+
+    Raises:
+        UserError: when it has no such split.
+    """
+    if request.split not in COUNTS:
+        raise UserError(f"three-modes has no split {request.split!r}; it has {' and '.join(COUNTS)}")
     generator = np.random.default_rng([7, request.split == "test"])
     modes = generator.choice(MEANS, COUNTS[request.split])
     return of("three-modes", request.split, modes + DEVIATION * generator.standard_normal(len(modes)))

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from ganzoo import Batch, Model, Phase
 from ganzoo.data import DataSpec
-from ganzoo.model import SampleRequest
+from ganzoo.model import SampleRequest, truncated_normal
 from ganzoo_mixture.config import Config
 
 
@@ -43,7 +43,7 @@ class MixtureGAN(Model):
         return {"adversarial": softplus(-batch.real_logits).mean() + softplus(batch.fake_logits).mean()}
 
     def inputs(self, request: SampleRequest) -> dict[str, Any]:
-        return {"z": request.noise.randn(self.latent)}
+        return {"z": truncated_normal(request, self.latent)}
 
     def generate(self, inputs: Mapping[str, Any]) -> Tensor:
         points: Tensor = self.generator(inputs["z"])
