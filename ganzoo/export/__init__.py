@@ -3,8 +3,8 @@
 `parity(model, task)` makes a program in memory, loads it again and says how far it is from the model.
 """
 
-from ganzoo.export.formats import Format, NotExportable, Parity, compare, content, parity
-from ganzoo.export.program import Interface, Port, Program, trace
+from ganzoo.export.formats import Format, Parity, compare, content, parity
+from ganzoo.export.program import Interface, NotExportable, Port, Program, trace
 
 __all__ = [
     "Format",

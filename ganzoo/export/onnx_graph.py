@@ -25,7 +25,9 @@ def to_onnx(program: Program, about: str) -> bytes:
 
     interface = program.interface
     try:
-        converted = torch.onnx.export(program.exported, dynamo=True, verbose=False, output_names=[interface.output.name])
+        converted = torch.onnx.export(
+            program.exported, dynamo=True, verbose=False, output_names=[interface.output.name]
+        )
         assert converted is not None  # only of the older exporter
         model = converted.model_proto
         onnx.checker.check_model(model)

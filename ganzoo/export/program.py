@@ -113,7 +113,9 @@ class Examples:
             made["sentence"] = sentence
         for name, values in made.items():
             if not isinstance(values, Tensor) or values.ndim == 0 or len(values) != count:
-                found = f"a {tuple(values.shape)} tensor" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+                found = (
+                    f"a {tuple(values.shape)} tensor" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+                )
                 raise NotExportable(
                     f"{type(model).__name__} takes {name}, {found}; a program takes tensors of {count} rows for "
                     f"{count} samples"
@@ -123,7 +125,9 @@ class Examples:
     def _pictures(self, noise: Noise, larger: tuple[int, int]) -> Tensor:
         taken = self.model.data.field(self.picture)
         if taken.kind != "image":
-            raise NotExportable(f"{self.task.title.lower()} takes {taken.name}, a {taken.kind}: only pictures can be made up for it")
+            raise NotExportable(
+                f"{self.task.title.lower()} takes {taken.name}, a {taken.kind}: only pictures can be made up for it"
+            )
         step = self.model.multiple or 0
         height, width = (taken.size + step * more for more in larger)
         return noise.rand(taken.channels, height, width, stream="pictures") * 2 - 1
@@ -186,10 +190,12 @@ def trace(model: Model, task: Task, direction: str = "") -> Program:
                 with torch.no_grad():
                     arguments = tuple(inputs.values())
                     exported = torch.export.export(Named(model, tuple(inputs)), arguments, dynamic_shapes=shapes)
+                    strip(exported)
+                    # One sample, of the size of training: what was found for several may not hold for it.
+                    exported.module()(*examples(1, 1).values())
             except Exception as error:  # whatever its code, torch or a check of its own raises
                 fixed = f"{' and '.join(names[-2:]) or 'it'}: {first_line(error)}"
                 continue
-            strip(exported)
             return Program(exported, _interface(exported, examples, inputs, axes, fixed), examples)
     raise NotExportable(f"{type(model).__name__} cannot be exported: {fixed.removeprefix('it: ')}")
 
@@ -234,11 +240,23 @@ def strip(exported: ExportedProgram) -> None:
         exported.state_dict.pop(spec.target, None)
         exported.constants.pop(spec.target, None)
     signature.input_specs[:] = kept
+    _copy_weights(exported)
     for module in exported.graph_module.modules():
         if isinstance(module, GraphModule):
             for node in module.graph.nodes:
                 node.meta.pop("stack_trace", None)
             module.recompile()
+
+
+def _copy_weights(exported: ExportedProgram) -> None:
+    """Give a program weights of its own, each in memory of its own: while a model trains, many may share a piece."""
+    copies: dict[int, Tensor] = {}
+    for name, values in exported.state_dict.items():
+        if id(values) not in copies:
+            copy = values.detach().clone(memory_format=torch.contiguous_format)
+            learned = isinstance(values, nn.Parameter)
+            copies[id(values)] = nn.Parameter(copy, values.requires_grad) if learned else copy
+        exported.state_dict[name] = copies[id(values)]
 
 
 def _interface(
