@@ -178,10 +178,11 @@ def _tell(program: Program, found: Parity, kind: Format, target: Path, size: int
     if found.max_difference is None:
         click.echo("parity: not checked, nothing that is installed can run it; pip install onnxruntime")
     else:
-        apart = f"at most {found.max_difference:.2g} from the model ({found.tolerance:.1g} would be rounding)"
+        apart = f"at most {found.max_difference:.2g} from the model (up to {found.tolerance:.1g} is rounding)"
         click.echo(f"parity: {apart}, on {found.samples} samples of fresh inputs, with {found.by}")
     names = ", ".join(port.name for port in interface.inputs)
     use = f'torch.export.load("{target}").module()({names})'
     if kind == "onnx":
-        use = f'onnxruntime.InferenceSession("{target}").run(None, {{"{interface.inputs[0].name}": ...}})'
+        feed = ", ".join(f'"{port.name}": {port.name}' for port in interface.inputs)
+        use = f'onnxruntime.InferenceSession("{target}").run(None, {{{feed}}})'
     click.echo(f"use it: {use}")

@@ -24,6 +24,7 @@ BATCH, HEIGHT, WIDTH = "batch", "height", "width"
 EXAMPLES = 2
 """Rows of the inputs that a program with any batch size is traced with."""
 PICTURES = "pictures in [-1, 1]"
+TRUNCATION = "truncation: 1 changes nothing, less makes pictures more typical"
 MEANINGS = {
     "label": "the number of the class",
     "sentence": "what captions mean: `model.sentences([caption, ...])` of the model that this was made of",
@@ -89,7 +90,10 @@ class Examples:
         """Height and width of the pictures that the model was trained on."""
         return self.model.data.field(self.picture).size
 
-    def __call__(self, count: int, seed: int, larger: tuple[int, int] = (0, 0)) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def __call__(
+        self, count: int, seed: int, larger: tuple[int, int] = (0, 0), *, truncation: float | None = 1.0
+    ) -> dict[str, Tensor]:
         """`larger`: by how many multiples (`Model.multiple`) pictures are higher and wider than those of training.
 
         Raises:
@@ -101,10 +105,9 @@ class Examples:
         given = given_to(model, range(count), text=nothing)
         if self.picture:
             given[self.picture] = self._pictures(noise, larger)
-        made = model.inputs(SampleRequest(count=count, noise=noise, given=given, truncation=1.0))
+        made = model.inputs(SampleRequest(count=count, noise=noise, given=given, truncation=truncation))
         if "text" in made:
-            with torch.no_grad():
-                sentence = model.sentences(made.pop("text"))
+            sentence = model.sentences(made.pop("text"))
             if sentence is None:
                 raise NotExportable(
                     f"{type(model).__name__} reads captions, and a program has no room for them: "
@@ -114,10 +117,10 @@ class Examples:
         for name, values in made.items():
             if not isinstance(values, Tensor) or values.ndim == 0 or len(values) != count:
                 found = (
-                    f"a {tuple(values.shape)} tensor" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+                    f"tensor of shape {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
                 )
                 raise NotExportable(
-                    f"{type(model).__name__} takes {name}, {found}; a program takes tensors of {count} rows for "
+                    f"{type(model).__name__} takes {name}, a {found}; a program takes tensors of {count} rows for "
                     f"{count} samples"
                 )
         return made
@@ -267,12 +270,13 @@ def _interface(
     fixed: str,
 ) -> Interface:
     model = examples.model
+    always = examples(1, 0, truncation=None)
     ports = [
         Port(
             name=name,
             shape=tuple(axes[name].get(axis, size) for axis, size in enumerate(values.shape)),
             dtype=str(values.dtype).removeprefix("torch."),
-            meaning=_meaning(model, name, examples.picture),
+            meaning=_meaning(model, name, examples.picture) if name in always else TRUNCATION,
         )
         for name, values in inputs.items()
     ]
