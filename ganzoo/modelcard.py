@@ -11,8 +11,13 @@ from ganzoo.figures import described
 from ganzoo.runs import BEST, CONFIG, WEIGHTS, Run, Scores
 
 
-def model_card(run: Run, card: Architecture, task: Task, step: int, scores: Scores | None = None) -> str:
-    """The card's text: what it is, what it was trained on, how it did in evaluations on the way, how to use it."""
+def model_card(
+    run: Run, card: Architecture, task: Task, step: int, scores: Scores | None = None, only: str = ""
+) -> str:
+    """The card's text: what it is, what it was trained on, how it did in evaluations on the way, how to use it.
+
+    `only`: of a folder that has one set of weights, which (`final`, `best`, or the name of a phase); empty: of a run's.
+    """
     settings = run.settings
     told = {
         fact.name: getattr(settings, fact.name)
@@ -36,7 +41,7 @@ tags:
 {card.title} ({card.paper}, {card.year}): {card.summary}.
 
 Trained with ganzoo for {step:,} steps of {settings.batch} {rows} on {run.data.name}: {described(run.data)}.
-{_measured(scores) if scores else ""}
+{_measured(scores, only) if scores else ""}
 | setting | value |
 | --- | --- |
 {chr(10).join(f"| {name} | {value} |" for name, value in told.items())}
@@ -70,10 +75,16 @@ def simple(captions: Sequence[str]) -> str:
     return min(plain, key=len, default="...")
 
 
-def _measured(scores: Scores) -> str:
+def _measured(scores: Scores, only: str) -> str:
+    best = f"`{WEIGHTS}`" if only else f"`{BEST}` (`ganzoo generate PATH --best`)"
+    rows = {
+        "best": f"| best | {scores.best.text} | {scores.best.step:,} | {best} |\n",
+        "final": f"| final | {scores.final.text} | {scores.final.step:,} | `{WEIGHTS}` |\n",
+    }
+    shown = "".join(row for which, row in rows.items() if only in ("", which))
+    if not shown:
+        return ""
     return f"""
 | {scores.name} ({scores.better} is better) | value | step | weights |
 | --- | --- | --- | --- |
-| best | {scores.best.text} | {scores.best.step:,} | `{BEST}` (`ganzoo generate PATH --best`) |
-| final | {scores.final.text} | {scores.final.step:,} | `{WEIGHTS}` |
-"""
+{shown}"""

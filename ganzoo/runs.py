@@ -285,7 +285,7 @@ def load_model(
     run = open_run(Path(folder), registry or ganzoo.get_registry())
     card = (registry or ganzoo.get_registry()).architectures[run.architecture]
     model = build_model(card, run.settings, run.data)
-    path = run.folder / {"final": WEIGHTS, "best": BEST}.get(weights, milestone(weights))
+    path = weights_path(run.folder, weights)
     if not path.is_file():
         if weights not in ("final", "best"):
             there = ", ".join(["final", *(["best"] if (run.folder / BEST).is_file() else []), *milestones(run.folder)])
@@ -309,6 +309,11 @@ def load_model(
     return model.to(device).eval()
 
 
+def weights_path(folder: Path, weights: str) -> Path:
+    """The file of a run's weights: of the last ones (`final`), the best (`best`), or those with which a phase ended."""
+    return folder / {"final": WEIGHTS, "best": BEST}.get(weights, milestone(weights))
+
+
 def milestone(phase: str) -> str:
     """The file with the averaged weights as they were when that phase came to its end."""
     return f"after-{phase}.safetensors"
@@ -321,10 +326,15 @@ def milestones(folder: Path) -> list[str]:
 
 def best_step(folder: Path) -> int | None:
     """The step whose weights are in a run's best.safetensors; None when there is no such file, or it is damaged."""
+    return saved_step(folder / BEST)
+
+
+def saved_step(path: Path) -> int | None:
+    """The step whose weights are in a file of a run; None when there is no such file, or it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / BEST, "pt") as stream:
+        with safe_open(path, "pt") as stream:
             return int((stream.metadata() or {})["step"])
     except (OSError, SafetensorError, KeyError, ValueError):
         return None

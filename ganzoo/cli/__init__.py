@@ -25,6 +25,7 @@ COMMANDS = {
     "mix": "ganzoo.cli.mix",
     "project": "ganzoo.cli.project",
     "edit": "ganzoo.cli.edit",
+    "export": "ganzoo.cli.export",
     "runs": "ganzoo.cli.runs",
     "plugins": "ganzoo.cli.plugins",
     "plugin": "ganzoo.cli.plugin",

@@ -146,3 +146,21 @@ def truncation(specimen: Specimen) -> str:
             "draw it by ganzoo.model.truncated_normal(request, self.latent)",
         )
     return ""
+
+
+def export(specimen: Specimen) -> str:
+    """Exported by torch.export, saved and loaded again, it makes the same of the same inputs."""
+    from ganzoo.export import NotExportable, parity
+
+    try:
+        found = parity(specimen.build(), specimen.task)
+    except NotExportable as error:
+        raise CheckFailed(
+            error.lines[0], "see that generate() depends on the values of its inputs by operations of torch alone"
+        ) from error
+    if found.max_difference > found.tolerance:
+        raise CheckFailed(
+            f"the exported program differs from the model by {found.max_difference:.2g}",
+            "see that generate() keeps nothing from one call to the next",
+        )
+    return f"within {found.max_difference:.1g}"

@@ -28,6 +28,7 @@ ARCHITECTURE = (
     Promise("save", "what is saved loads into the same samples", "ganzoo.testing.training:save_and_load"),
     Promise("resume", "a run that was stopped goes on to the same bits", "ganzoo.testing.training:resume"),
     Promise("precision", "it trains in float32 and bfloat16", "ganzoo.testing.training:precisions"),
+    Promise("export", "the exported program does what the model does", "ganzoo.testing.architectures:export"),
     Promise("processes", "two processes end with equal weights", "ganzoo.testing.processes:agree"),
     Promise("improves", "a short training makes it better", "ganzoo.testing.training:improves"),
 )

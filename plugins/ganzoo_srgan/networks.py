@@ -158,7 +158,8 @@ class Generator(nn.Module):
         high: Tensor = self.exit(self.enlarge(x)).float()
         if self.skip == "none":
             return high
-        return high + interpolate(low.float(), scale_factor=self.scale, mode=self.skip)
+        size = (self.scale * low.shape[2], self.scale * low.shape[3])
+        return high + interpolate(low.float(), size=size, mode=self.skip)
 
 
 def _reach(low: int, stages: int) -> int:

@@ -224,7 +224,7 @@ class Synthesis(nn.Module):
     def forward(self, w: Tensor, noise: Tensor | None = None) -> Tensor:
         each = [w] * self.styles if w.ndim == 2 else w.unbind(1)
         noises = self._cut(noise)
-        x = self.constant.expand(len(w), -1, -1, -1)
+        x = self.constant.expand(w.shape[0], -1, -1, -1)
         if self.move is not None:
             x = x + self.move(each[0]).view_as(x)
         picture: Tensor | None = None
