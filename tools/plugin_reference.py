@@ -23,7 +23,7 @@ PARTS = (
     (
         "Cards",
         "ganzoo/cards.py",
-        ("Architecture", "Task", "Direction", "Dataset", "Metric", "FeatureNetwork", "TextEncoder"),
+        ("Architecture", "Recipe", "Task", "Direction", "Dataset", "Metric", "FeatureNetwork", "TextEncoder"),
     ),
     ("Settings", "ganzoo/config.py", ("setting", "Settings", "AdversarialSettings", "AdversarialConvSettings")),
     ("Models", "ganzoo/model.py", ("Model", "Phase", "Adam", "Batch", "SampleRequest", "truncated_normal")),
