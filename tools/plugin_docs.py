@@ -1,7 +1,10 @@
-"""docs/plugin-reference.md: hooks, cards, models, batches, data and metrics, from the docstrings of the code.
+"""docs/plugin-reference.md, from the docstrings of the code, and the code that docs/plugins.md quotes.
 
-python tools/plugin_reference.py            print it
-python tools/plugin_reference.py --write    write docs/plugin-reference.md
+In the guide a block of Python follows a line `<!-- from FILE: NAME, NAME.METHOD -->` and is made anew from that file
+(without names: all of it). `okapi/...` are the files that `ganzoo plugin new okapi` writes.
+
+python tools/plugin_docs.py            print the reference
+python tools/plugin_docs.py --write    write both pages
 """
 
 from __future__ import annotations
@@ -11,14 +14,18 @@ import ast
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ganzoo.registry import Registry
+from ganzoo.scaffolding import Author, Names, files
 from ganzoo.testing.finding import ARCHITECTURE, CARD, DATASET, METRIC, SETTINGS, TASK
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "plugin-reference.md"
+GUIDE = ROOT / "docs" / "plugins.md"
+QUOTED = re.compile(r"<!-- from ([^:\n]+?)(?:: ([^\n]+?))? -->\n+```python\n.*?\n```\n", re.DOTALL)
 PARTS = (
     (
         "Cards",
@@ -43,7 +50,7 @@ PARTS = (
 """Headings, files, and what of each file a plugin's author meets."""
 HEAD = """# Reference for authors of plugins
 
-Made from the docstrings of the code by `tools/plugin_reference.py`. How to begin is in [plugins.md](plugins.md).
+Made from the docstrings of the code by `tools/plugin_docs.py`. How to begin is in [plugins.md](plugins.md).
 
 """
 
@@ -204,12 +211,67 @@ def parsed(file: str) -> ast.Module:
     return ast.parse((ROOT / file).read_text(encoding="utf-8"))
 
 
+# --- the guide --------------------------------------------------------------------------------------------------------
+
+
+def filled(text: str) -> str:
+    """The guide with every quotation made anew."""
+
+    def quote(found: re.Match[str]) -> str:
+        file, names = found[1], found[2]
+        told = f"{file}: {names}" if names else file
+        return f"<!-- from {told} -->\n\n```python\n{quotation(file, names)}\n```\n"
+
+    return QUOTED.sub(quote, text)
+
+
+def quotation(file: str, names: str | None) -> str:
+    """Parts of a file, `Class`, `Class.method` or `function`, one beneath the other; without names, all of it.
+
+    Raises:
+        ValueError: when a name is not there.
+    """
+    text = source(file)
+    if names is None:
+        return text.strip("\n")
+    parts = [segment(text, name.strip()) for name in names.split(",")]
+    if None in parts:
+        raise ValueError(f"{file} has no {names.split(',')[parts.index(None)].strip()}")
+    between = "\n\n" if "." in names else "\n\n\n"
+    return between.join(part for part in parts if part is not None)
+
+
+def source(file: str) -> str:
+    """The text of a file of the repository, or of one that `ganzoo plugin new okapi` writes."""
+    if not file.startswith("okapi/"):
+        return (ROOT / file).read_text(encoding="utf-8")
+    written = files("architecture", "generation", Names(name="okapi"), Author(name="You", year=2026))
+    return written[file.removeprefix("okapi/")]
+
+
+def segment(text: str, name: str) -> str | None:
+    """The lines of `Class`, `Class.method` or `function`, without their indentation; None where there are none."""
+    nodes: list[ast.stmt] = ast.parse(text).body
+    found: ast.stmt | None = None
+    for part in name.split("."):
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        found = next((node for node in nodes if isinstance(node, kinds) and node.name == part), None)
+        if found is None:
+            return None
+        nodes = found.body if isinstance(found, ast.ClassDef) else []
+    if not isinstance(found, (ast.ClassDef, ast.FunctionDef)):
+        return None
+    first = min([found.lineno, *(decorator.lineno for decorator in found.decorator_list)])
+    return textwrap.dedent("\n".join(text.splitlines()[first - 1 : found.end_lineno]))
+
+
 def main() -> int:
     """Print the page, or write it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="write docs/plugin-reference.md")
+    parser.add_argument("--write", action="store_true", help="write docs/plugin-reference.md and docs/plugins.md")
     if parser.parse_args().write:
         PAGE.write_text(page(), encoding="utf-8")
+        GUIDE.write_text(filled(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         sys.stdout.write(page())
     return 0
