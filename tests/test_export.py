@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from ganzoo.config import Settings
 from ganzoo.data.base import DataSpec, Field
 from ganzoo.engine.noise import seed_globals
-from ganzoo.export import NotExportable, Parity, content, parity, trace
+from ganzoo.export import NotExportable, Parity, compare, content, parity, trace
 from ganzoo.model import Model, SampleRequest
 from ganzoo.registry import Registry, get_registry
 
@@ -82,6 +82,13 @@ class Doubling(Affine):
     def generate(self, inputs: Mapping[str, Any]) -> Tensor:
         height, width = inputs["low"].shape[2:]
         return interpolate(inputs["low"], size=(2 * height, 2 * width), mode="nearest")
+
+
+class Counting(Affine):
+    """Its code asks how many rows there are, so that a program of it is for one number of them."""
+
+    def generate(self, inputs: Mapping[str, Any]) -> Tensor:
+        return super().generate(inputs) / len(inputs["z"])
 
 
 def loaded(file: bytes) -> Callable[..., Any]:
@@ -163,10 +170,6 @@ def test_a_direction_says_which_pictures_are_taken(registry: Registry) -> None:
 
 
 def test_a_model_that_counts_its_rows_is_exported_for_one(registry: Registry) -> None:
-    class Counting(Affine):
-        def generate(self, inputs: Mapping[str, Any]) -> Tensor:
-            return super().generate(inputs) / len(inputs["z"])
-
     task = registry.tasks.find("generation")
     interface = trace(Counting(), task).interface
     assert str(interface) == "z (1, 3) -> image (1, 1, 4, 4)"
@@ -266,3 +269,10 @@ def test_truncation_is_an_input_where_the_model_has_it(registry: Registry) -> No
     interface = trace(Truncating(), registry.tasks.find("generation")).interface
     assert str(interface) == "z (batch, 3), psi (batch) -> image (batch, 1, 4, 4)"
     assert interface.inputs[1].meaning.startswith("truncation: 1 changes nothing")
+
+
+def test_a_program_that_refuses_what_the_model_takes_is_no_export(registry: Registry) -> None:
+    program = trace(Affine(), registry.tasks.find("generation"))
+    one_row = content(trace(Counting(), registry.tasks.find("generation")), "pt2")
+    with pytest.raises(NotExportable, match=r"does not run with z \(3, 3\)"):
+        compare(program, one_row, "pt2")

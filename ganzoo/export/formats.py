@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -94,17 +94,26 @@ def compare(program: Program, file: bytes, format: Format, begun: float | None =
     them, for three, and pictures of other sizes.
 
     `begun`: when the work began, by `time.perf_counter`.
+
+    Raises:
+        NotExportable: when it does not run, or not on all that the model takes.
     """
     begun = time.perf_counter() if begun is None else begun
-    run, by = _onnx_runner(file) if format == "onnx" else _torch_runner(file)
+    run: Runner | None = None
+    by = ""
     difference, samples, largest = 0.0, 0, 1.0
     for inputs in _fresh(program):
         with evaluating(program.examples.model), torch.no_grad():
             wanted = program.examples.model.generate(inputs)
         try:
+            if run is None:
+                run, by = _onnx_runner(file) if format == "onnx" else _torch_runner(file)
             made = run(inputs)
-        except NotImplementedError:  # an operation that ONNX's own evaluator lacks
-            return _parity(program, None, TOLERANCE, 0, "", begun)
+        except Exception as error:  # whatever the runtime raises
+            if format == "onnx" and isinstance(error, NotImplementedError):  # its own evaluator lacks an operation
+                return _parity(program, None, TOLERANCE, 0, "", begun)
+            shapes = ", ".join(f"{name} {tuple(values.shape)}" for name, values in inputs.items())
+            raise NotExportable(f"what was exported does not run with {shapes}; {first_line(error)}") from error
         if made.shape != wanted.shape:
             difference = math.nan
         else:
@@ -159,8 +168,6 @@ def _onnx_runner(file: bytes) -> tuple[Runner, str]:
 
 
 def _described(program: Program) -> dict[str, Any]:
-    from dataclasses import asdict
-
     interface = program.interface
     return {
         "inputs": [asdict(port) for port in interface.inputs],
