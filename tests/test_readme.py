@@ -17,7 +17,7 @@ from ganzoo.cli import COMMANDS
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST_RUN = "python -m pip install -e . && ganzoo train dcgan"
-TESTS = "python -m pip install -e '.[test]' && pytest"
+TESTS = "python -m pip install -e '.[test]' && pytest -n auto --dist loadfile"
 
 
 def fenced(text: str) -> list[str]:
