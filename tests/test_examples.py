@@ -168,7 +168,7 @@ def test_a_package_has_what_a_published_one_has(example: Path) -> None:
 def test_a_data_set_and_a_metric_are_short(name: str) -> None:
     (folder,) = (ROOT / "examples").glob(f"*/{name}")
     lines = [line for path in folder.glob("*.py") for line in path.read_text().splitlines() if line.strip()]
-    assert len(lines) <= 63
+    assert len(lines) < 60
 
 
 def test_the_core_names_none_of_them() -> None:

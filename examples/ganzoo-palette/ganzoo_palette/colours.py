@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
 
 from ganzoo_evaluation.base import Array, Block, Comparison, Plan, Reads, Value
 
@@ -23,8 +22,8 @@ class Palette:
         self.counts = np.zeros((PARTS, LEVELS**3))
 
     def update(self, block: Block) -> None:
-        levels = block.pictures.cpu().long().expand(-1, 3, -1, -1) * LEVELS // 256  # grey counts as red = green = blue
-        colours = (levels * torch.tensor([LEVELS**2, LEVELS, 1]).view(3, 1, 1)).sum(1).flatten(1)
+        red, green, blue = (block.pictures.cpu().long() * LEVELS // 256).expand(-1, 3, -1, -1).unbind(1)
+        colours = ((red * LEVELS + green) * LEVELS + blue).flatten(1)  # grey counts as red = green = blue
         for index, picture in enumerate(colours, start=block.start):
             self.counts[index * PARTS // self.total] += np.bincount(picture.numpy(), minlength=LEVELS**3)
 
@@ -37,15 +36,15 @@ class Palette:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
         made = cls(Plan(count=int(arrays["total"])))
-        made.counts = np.array(arrays["counts"])
+        made.counts += arrays["counts"]
         return made
 
 
 def compute(comparison: Comparison) -> Value:
     """Half the sum of |p - q| over the colours, in [0, 1]; the error is a jackknife over the parts of both sets."""
     fake, real = comparison.fake[Palette].counts, comparison.real[Palette].counts
-    variance = _jackknife(fake, real) + _jackknife(real, fake)
-    return Value(value=distance(fake, real), error=variance**0.5, protocol={"colours": LEVELS**3})
+    error = (_jackknife(fake, real) + _jackknife(real, fake)) ** 0.5
+    return Value(value=distance(fake, real), error=error, protocol={"colours": LEVELS**3})
 
 
 def distance(fake: Array, real: Array) -> float:
@@ -55,5 +54,5 @@ def distance(fake: Array, real: Array) -> float:
 
 def _jackknife(side: Array, other: Array) -> float:
     filled = side[side.sum(1) > 0]
-    without = np.array([distance(np.delete(filled, part, axis=0), other) for part in range(len(filled))])
-    return float((len(filled) - 1) * without.var()) if len(filled) > 1 else float("nan")
+    without = [distance(np.delete(filled, part, axis=0), other) for part in range(len(filled))]
+    return (len(filled) - 1) * float(np.var(without)) if len(filled) > 1 else float("nan")
