@@ -16,6 +16,7 @@ import pytest
 from conftest import Answer
 
 from ganzoo.registry import get_registry
+from ganzoo.testing.package import as_installed, read_package
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/pyproject.toml"))
@@ -162,6 +163,16 @@ def test_a_package_has_what_a_published_one_has(example: Path) -> None:
     assert (example / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert f"pip install {example.name}" in (example / "README.md").read_text()
     assert list((example / "tests").glob("test_*.py"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_the_tests_of_a_package_pass(example: Path) -> None:
+    """Its own, and ganzoo's checks among them, as its author runs them."""
+    with as_installed(read_package(example)):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+        done = subprocess.run(command, cwd=example, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "passed" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["ganzoo_rings", "ganzoo_palette"])

@@ -1,0 +1,12 @@
+"""What every metric promises, by ganzoo's own checks."""
+
+from __future__ import annotations
+
+import pytest
+
+from ganzoo.testing import Check, checks_of
+
+
+@pytest.mark.parametrize("check", checks_of("palette"), ids=str)
+def test_conformance(check: Check) -> None:
+    check()
