@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
 from typing import Any, Union
 
-from ganzoo.cards import Direction, FeatureNetwork
+from ganzoo.cards import Direction, FeatureNetwork, Recipe
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 """What a card, an entry point or a command may be called: names become words of commands and parts of paths."""
@@ -145,9 +145,9 @@ def _wrong(value: Any, hint: Any) -> str:
         return f"a dict, each of it {wrong}" if wrong else ""
     if hint is Any:
         return "" if _is_plain(value) else "text, numbers and lists of them"
-    if hint is Direction:
-        sound = type(value) is Direction and not _field_mistakes(value) and not _wrong_text(value.name)
-        return "" if sound else "a Direction of plain text"
+    if hint in (Direction, Recipe):
+        sound = type(value) is hint and not _field_mistakes(value) and not _wrong_text(value.name)
+        return "" if sound else f"a {hint.__name__} of plain text"
     return ""
 
 

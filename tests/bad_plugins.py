@@ -101,6 +101,14 @@ BROKEN = {
         "return [architecture('endless-year', year=10**5000)]",
         "year is something of type int, expected a whole number below 2**63",
     ),
+    "recipe-notes": cards(
+        f"""
+        from ganzoo.cards import Recipe
+        recipe = Recipe(name="recipe-notes.x", data="fashion", notes="{ESCAPES}")
+        return [architecture("recipe-notes", recipes=(recipe,))]
+        """,
+        "expected a tuple, each of it a Recipe of plain text",
+    ),
     "no-reference": cards(
         "return [architecture('no-reference', model='os.system(\"true\")')]",
         "model is 'os.system(\"true\")', expected 'module:attribute'",
