@@ -23,7 +23,7 @@ def ganzoo_architectures() -> list[Architecture]:
             model="ganzoo.scaffold.super_resolution.model:Newborn",
             licence="MIT",
             # Settings of a run of seconds, for tests.
-            tiny={"width": 8, "blocks": 1, "size": 32, "batch": 4, "samples": 4},
+            tiny={"width": 16, "blocks": 1, "size": 32, "batch": 8, "samples": 4},
             recipes=(
                 Recipe(
                     name="newborn.emoji",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from ganzoo import Architecture, Recipe, hookimpl
 
-LEARNING = {"lr": 1e-3, "beta1": 0, "beta2": 0.99, "r1": 0.3, "schedule": "linear", "batch": 32}
+LEARNING = {
+    "lr": 5e-4,
+    "lr_discriminator": 1e-3,
+    "beta1": 0,
+    "beta2": 0.99,
+    "r1": 0.3,
+    "schedule": "linear",
+    "batch": 32,
+}
 """Settings that both recipes share."""
 
 
@@ -25,7 +33,7 @@ def ganzoo_architectures() -> list[Architecture]:
             # Sizes of pictures in pixels that it can be built for; leave it away where any will do.
             sizes=(16, 28, 32, 48, 56, 64, 96, 112, 128),
             # Settings of a run of seconds, for tests.
-            tiny={"width": 8, "latent": 8, "caption": 8, "batch": 8, "size": 16, "samples": 4},
+            tiny={"lr": 1e-3, "width": 16, "latent": 16, "caption": 16, "batch": 16, "size": 16, "samples": 4},
             recipes=(
                 Recipe(
                     name="newborn.shapes",

@@ -4,9 +4,9 @@ Say here which paper the networks follow, with its sections, and where they diff
 
 From Reed et al. (2016, arXiv:1605.05396): the caption's vector stands beside z in the generator; the discriminator
 judges pictures under captions, and real pictures under wrong captions count as false too (algorithm 1). Where we
-differ: the encoder of captions is trained with the discriminator, on words from scratch; wrong captions are those of
-other pictures of the batch; the logit is a score of the picture plus the inner product of picture and caption (Miyato
-and Koyama, 2018, arXiv:1802.05637).
+differ: small networks without normalisation; the encoder of captions is trained with the discriminator, on words from
+scratch; wrong captions are those of other pictures of the batch; the logit is a score of the picture plus the inner
+product of picture and caption (Miyato and Koyama, 2018, arXiv:1802.05637).
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ class Generator(nn.Module):
         inner, *outer = resolutions(size)  # of 32 pixels: 4, then 8, 16, 32
         widths = [config.width * 2**level for level in reversed(range(len(outer)))]
         told = config.latent + config.caption
-        layers: list[nn.Module] = [nn.ConvTranspose2d(told, widths[0], inner, bias=False)]
-        for inside, outside in pairwise(widths):
-            layers += [nn.BatchNorm2d(inside), nn.ReLU()]
-            layers += [nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1, bias=False)]
-        layers += [nn.BatchNorm2d(config.width), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(config.width, channels, 4, stride=2, padding=1), nn.Tanh()]
+        self.first = nn.Linear(told, 2 * widths[0] * inner**2)
+        layers: list[nn.Module] = [nn.Unflatten(1, (2 * widths[0], inner, inner)), nn.LeakyReLU(0.2)]
+        for inside, outside in pairwise([2 * widths[0], *widths]):
+            # Enlarged by repetition: what is flat in a picture, such as its ground, comes easily.
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
-        self.apply(normal_init)
+        self.last = nn.Conv2d(config.width, channels, 3, padding=1)
+        self.apply(he_init)
+        self.last.apply(normal_init)
 
     def forward(self, z: Tensor, sentence: Tensor) -> Tensor:
-        told = torch.cat([z, sentence], 1)
-        pictures: Tensor = self.layers(told[:, :, None, None])
-        return pictures
+        told = self.first(torch.cat([z, sentence], 1))
+        pictures: Tensor = self.last(self.layers(told))
+        return pictures.tanh()
 
 
 class Discriminator(nn.Module):
