@@ -35,7 +35,7 @@ def test_a_package_of_ones_own_is_checked_where_it_lies(package: Path, process: 
     assert "architecture mixture-gan\n" in answer.out
     assert "  ok     two processes end with equal weights\n" in answer.out
     assert "  ok     a short training makes it better  (wasserstein@256" in answer.out
-    assert answer.out.splitlines()[-1].startswith("34 of 34 checks passed in ")
+    assert answer.out.splitlines()[-1].startswith("35 of 35 checks passed in ")
 
 
 def test_what_fails_is_said_with_what_to_change_and_the_exit_code_is_1(package: Path, process: Zoo) -> None:

@@ -31,7 +31,7 @@ def list(pattern: str, task: str | None, as_json: bool) -> None:
         for card in cards:
             plugin = registry.architectures.plugin(card.name)
             row = asdict(card)
-            for name in ("tiny", "recipes"):
+            for name in ("tiny", "short", "recipes"):
                 row.pop(name)
             rows.append({**row, "plugin": {"distribution": plugin.distribution, "version": plugin.version}})
         click.echo(json.dumps(rows, indent=2))

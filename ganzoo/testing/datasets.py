@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,27 +31,29 @@ def _open(card: Dataset, task: Task, split: str, **request: Any) -> Data:
     return data
 
 
-def _opened(carded: Carded) -> Iterator[tuple[Task, str, Data]]:
+@lru_cache(maxsize=1)  # one set at a time: they may be large
+def _opened(carded: Carded) -> tuple[tuple[Task, str, Data], ...]:
     """The set for every task that it is good for, and of every split.
 
     Raises:
         UserError: when it cannot be opened; of one that has to be downloaded first too.
     """
-    card = _card(carded)
+    card, found = _card(carded), []
     for task in carded.registry.tasks.values():
         if set(task.batch) <= set(card.fields):
             for split in card.splits:
                 try:
-                    yield task, split, _open(card, task, split)
+                    found.append((task, split, _open(card, task, split)))
                 except NothingThere:
                     continue
+    return tuple(found)
 
 
 def rows(carded: Carded) -> str:
     """Its rows have the fields, shapes and numbers that the card and its spec say."""
     card = _card(carded)
     try:
-        opened = list(_opened(carded))
+        opened = _opened(carded)
     except UserError as error:
         if card.embedded:
             raise
@@ -107,7 +110,7 @@ def _check_column(field: Field, column: Any, count: int, where: str) -> None:
 def reading(carded: Carded) -> str:
     """Reading is a function of the indices: twice, alone, and in another order it gives the same rows."""
     try:
-        opened = list(_opened(carded))
+        opened = _opened(carded)
     except UserError:
         return "not opened"
     for task, split, data in opened:
@@ -115,10 +118,8 @@ def reading(carded: Carded) -> str:
         found, again = data.read(range(count)), data.read(list(reversed(range(count))))
         alone = data.read([count // 2])
         for name, column in found.items():
-            rows = [_plain(column[index]) for index in range(count)]
-            if rows != [_plain(again[name][count - 1 - index]) for index in range(count)] or rows[count // 2] != _plain(
-                alone[name][0]
-            ):
+            rows, backwards = ([_plain(row) for row in values] for values in (column, again[name]))
+            if rows != backwards[::-1] or rows[count // 2] != _plain(alone[name][0]):
                 raise CheckFailed(
                     f"for {task.name}, split {split}: {name!r} of a row differs from one read() to the next",
                     "let read() be a function of the indices alone; training draws what is random",
@@ -136,7 +137,7 @@ def held_out(carded: Carded) -> str:
     if not {"train", "test"} <= set(card.splits):
         return "it holds nothing out"
     try:
-        opened = list(_opened(carded))
+        opened = _opened(carded)
     except UserError:
         return "not opened"
     remark = ""
@@ -167,7 +168,7 @@ def sizes(carded: Carded) -> str:
     """Asked for pictures of another size or in other colours, it gives them or says that it cannot."""
     card = _card(carded)
     try:
-        task, split, native = next(_opened(carded))
+        task, split, native = _opened(carded)[0]
     except UserError:
         return "not opened"
     if not any(field.kind == "image" for field in native.spec.fields):

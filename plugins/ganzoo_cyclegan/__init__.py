@@ -20,6 +20,6 @@ def ganzoo_architectures() -> list[Architecture]:
             model="ganzoo_cyclegan.model:CycleGAN",
             licence="MIT",
             tiny={"width": 8, "batch": 4, "samples": 4},
-            short={"lr": 1e-3},
+            short={"lr": 2e-3},
         )
     ]
