@@ -69,6 +69,18 @@ def here(cwd: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]
 
 
 @pytest.fixture
+def anew(here: Callable[..., Answer]) -> Iterator[Callable[..., Answer]]:
+    """`here` in a process that has loaded no plugins yet."""
+
+    def call(*words: str) -> Answer:
+        get_registry.cache_clear()
+        return here(*words)
+
+    yield call
+    get_registry.cache_clear()
+
+
+@pytest.fixture
 def process(cwd: Path) -> Callable[..., Answer]:
     """`process("list", GANZOO_DISABLE="dcgan")`: the command in a process of its own, in an empty working directory.
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from conftest import Answer
 
-from ganzoo.registry import get_registry
 from ganzoo.testing.package import as_installed, read_package
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,16 +105,10 @@ def walk(call: Call, site: Path, compare: bool) -> None:
         assert "ganzoo-wgan-gp 1.0, which is not installed; try: pip install ganzoo-wgan-gp" in answer.err
 
 
-@pytest.fixture
-def anew(here: Call) -> Iterator[Call]:
-    """`here` in a process that has loaded no plugins yet."""
-
-    def call(*words: str) -> Answer:
-        get_registry.cache_clear()
-        return here(*words)
-
-    yield call
-    get_registry.cache_clear()
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What a test has imported of the examples is imported anew by the next."""
+    yield
     for name in [name for name in sys.modules if name.partition(".")[0] in MODULES]:
         del sys.modules[name]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from conftest import Answer, TinyRuns
 from test_registry import ONE_CARD
 
 from ganzoo.cli.doctor import of_plugins
-from ganzoo.registry import Registry, get_registry
+from ganzoo.registry import Registry
 
 Call = Callable[..., Answer]
 OKAPI = ONE_CARD.format(name="okapi")
@@ -30,18 +30,6 @@ def run(tiny_run: TinyRuns, cwd: Path) -> Path:
     document |= {"architecture": "okapi", "plugin": {"distribution": "ganzoo-okapi", "version": "1.0"}}
     config.write_text(json.dumps(document))
     return made.run.folder
-
-
-@pytest.fixture
-def anew(here: Call) -> Iterator[Call]:
-    """`here` in a process that has loaded no plugins yet."""
-
-    def call(*words: str) -> Answer:
-        get_registry.cache_clear()
-        return here(*words)
-
-    yield call
-    get_registry.cache_clear()
 
 
 def only_line(answer: Answer) -> str:
