@@ -19,7 +19,6 @@ from ganzoo.model import Batch, Phase, SampleRequest
 from ganzoo.registry import Registry, get_registry
 from ganzoo.testing import Check, CheckFailed, checks_of
 from ganzoo.testing.cards import Carded, complete, light, settings
-from ganzoo.testing.finding import kinds
 
 REGISTRY = get_registry()
 OWN = sorted({plugin.name for plugin in REGISTRY.plugins.values() if plugin.distribution == "ganzoo"})
@@ -29,7 +28,7 @@ def own_checks() -> list[Check]:
     """The checks of all that ships with ganzoo and has some."""
     found = []
     for name in OWN:
-        adds = any(cards.plugin(entry).name == name for cards in kinds(REGISTRY) for entry in cards)
+        adds = any(cards.plugin(entry).name == name for cards in REGISTRY.kinds() for entry in cards)
         found += checks_of(name) if adds else []
     return found
 

@@ -47,18 +47,6 @@ METRIC = (
 TASK = (Promise("words", "its fields, inputs and metrics fit each other", "ganzoo.testing.cards:task"),)
 
 
-def kinds(registry: Registry) -> tuple[Cards[Any], ...]:
-    """All cards of the registry, by kind."""
-    return (
-        registry.architectures,
-        registry.tasks,
-        registry.datasets,
-        registry.metrics,
-        registry.features,
-        registry.text_encoders,
-    )
-
-
 def checks_of(name: str, registry: Registry | None = None) -> list[Check]:
     """The checks of an installed plugin (the name of its entry point), of a distribution, or of one architecture, data
     set, metric or task. Nothing is looked at yet, and torch is not imported.
@@ -76,7 +64,7 @@ def checks_of(name: str, registry: Registry | None = None) -> list[Check]:
     if not found:
         if plugins:
             raise UserError(f"{name}: the plugin adds nothing that could be checked (architectures, data sets, ...)")
-        known = {entry for cards in kinds(registry) for entry in cards}
+        known = {entry for cards in registry.kinds() for entry in cards}
         known |= {word for plugin in registry.plugins.values() for word in (plugin.name, plugin.distribution)}
         raise UserError(
             f"there is no plugin, architecture, data set, metric or task {name!r}{did_you_mean(name, known)}; "
@@ -86,7 +74,7 @@ def checks_of(name: str, registry: Registry | None = None) -> list[Check]:
 
 
 def _of_plugins(registry: Registry, names: set[str]) -> Iterator[Check]:
-    for cards in kinds(registry):
+    for cards in registry.kinds():
         for name in cards:
             plugin = cards.plugin(name)
             if plugin.name in names:
@@ -94,7 +82,7 @@ def _of_plugins(registry: Registry, names: set[str]) -> Iterator[Check]:
 
 
 def _of_card(registry: Registry, name: str) -> Iterator[Check]:
-    for cards in kinds(registry):
+    for cards in registry.kinds():
         if name in cards:
             yield from _of(registry, cards.plugin(name), cards, cards[name])
 
