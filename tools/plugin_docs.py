@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ganzoo.registry import Registry
 from ganzoo.scaffolding import Author, Names, files
-from ganzoo.testing.finding import ARCHITECTURE, CARD, DATASET, METRIC, SETTINGS, TASK
+from ganzoo.testing.finding import ARCHITECTURE, CARD, DATASET, ENCODER, METRIC, NETWORK, SETTINGS, TASK
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "plugin-reference.md"
@@ -109,6 +109,8 @@ def checks() -> str:
             ("data set", DATASET),
             ("metric", METRIC),
             ("task", TASK),
+            ("feature network", NETWORK),
+            ("text encoder", ENCODER),
         )
         for promise in promises
     ]

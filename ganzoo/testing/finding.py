@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from ganzoo.cards import Architecture, Card, Dataset, Metric, Task, resolve
+from ganzoo.cards import Architecture, Card, Dataset, FeatureNetwork, Metric, Task, TextEncoder, resolve
 from ganzoo.errors import UserError, did_you_mean
 from ganzoo.registry import Cards, Plugin, Registry, get_registry
 from ganzoo.testing.cards import Carded
@@ -44,6 +44,8 @@ METRIC = (
     Promise("collectors", "shares of the work merge into the whole", "ganzoo.testing.metrics:collectors"),
     Promise("values", "it tells failures from real pictures", "ganzoo.testing.metrics:values"),
 )
+NETWORK = (Promise("features", "vectors as its card says, of each picture alone", "ganzoo.testing.networks:features"),)
+ENCODER = (Promise("sentences", "any caption is read, each by itself", "ganzoo.testing.networks:sentences"),)
 TASK = (Promise("words", "its fields, inputs and metrics fit each other", "ganzoo.testing.cards:task"),)
 
 
@@ -97,6 +99,10 @@ def _of(registry: Registry, plugin: Plugin, cards: Cards[Any], card: Card) -> It
         more = METRIC
     elif isinstance(card, Task):
         more = TASK
+    elif isinstance(card, FeatureNetwork):
+        more = NETWORK
+    elif isinstance(card, TextEncoder):
+        more = ENCODER
     elif isinstance(card, Architecture):
         more = (SETTINGS,)
     for promise in (*CARD, *more):
