@@ -239,8 +239,7 @@ def quotation(file: str, names: str | None) -> str:
     parts = [segment(text, name.strip()) for name in names.split(",")]
     if None in parts:
         raise ValueError(f"{file} has no {names.split(',')[parts.index(None)].strip()}")
-    between = "\n\n" if "." in names else "\n\n\n"
-    return between.join(part for part in parts if part is not None)
+    return "\n\n\n".join(part for part in parts if part is not None)
 
 
 def source(file: str) -> str:
