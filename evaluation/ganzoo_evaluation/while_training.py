@@ -23,7 +23,7 @@ from ganzoo_evaluation.measure import reads
 from ganzoo_evaluation.networks import choose_network
 from ganzoo_evaluation.references import output_field
 from ganzoo_evaluation.run_subjects import answers_of, beside
-from ganzoo_evaluation.sets import DataPictures, ModelPictures, all_labels, labels_like
+from ganzoo_evaluation.sets import DataPictures, ModelPictures, all_labels, choose, labels_like
 from ganzoo_evaluation.subjects import Reference, Subject
 from ganzoo_evaluation.targets import RunTarget
 from ganzoo_evaluation.ways import reference_for, way_through
@@ -80,9 +80,18 @@ class WhileTraining:
 
 
 def make_evaluator(
-    registry: Registry, run: Run, job: Job, data: Data, group: Group, progress: Progress | None = None
+    registry: Registry,
+    run: Run,
+    job: Job,
+    data: Data,
+    group: Group,
+    progress: Progress | None = None,
+    most: int | None = None,
 ) -> WhileTraining | None:
     """The evaluator of a run; None where its task has no metric that could say which weights are the best.
+
+    `most`: of the training rows at most that many, chosen at random, are what samples are measured against; without,
+    all of them.
 
     Raises:
         UserError: when the feature network cannot be had.
@@ -102,6 +111,8 @@ def make_evaluator(
     if not usual and not (job.task.headline in names and registry.metrics[job.task.headline].better):
         return None
     train = DataPictures(data, run.data.name, field=output_field(RunTarget(run=run, job=job)))
+    if most is not None:
+        train = train.at(choose(train.count, most, run.settings.seed, "reference"))
     count = run.settings.eval_count
     how = How(metrics=tuple(names), count=count, controls=False)
     reference = Reference(run.data.name, train)

@@ -29,6 +29,8 @@ from ganzoo.runs import build_model, open_run
 from ganzoo.sampling import given_to
 from ganzoo.training import Job
 
+REFERENCE = 2000
+"""Training rows that samples are measured against: enough to see whether a model becomes better."""
 UNNAMED = (32, 64)
 """Sizes in pixels that are tried of an architecture which claims to do any."""
 
@@ -136,7 +138,8 @@ class Specimen:
             run = replace(open_run(folder, self.registry), settings=replace(job.settings, size=data.spec.size or None))
         evaluator: Evaluator | None = None
         if evaluated:
-            found = resolve("ganzoo_evaluation.while_training:make_evaluator")(self.registry, run, job, data, group)
+            make = resolve("ganzoo_evaluation.while_training:make_evaluator")
+            found = make(self.registry, run, job, data, group, most=REFERENCE)
             if found is not None:
                 found.narrow()
             evaluator = found
