@@ -49,7 +49,7 @@ Trained with ganzoo for {step:,} steps of {settings.batch} {rows} on {run.data.n
 `{WEIGHTS}` holds the averaged weights and `{CONFIG}` all settings; no pickle is needed:
 
 ```
-pip install {run.plugin}
+pip install {" ".join(dict.fromkeys(filter(None, (run.plugin, run.data_plugin))))}
 {chr(10).join(_uses(task, run.data.examples))}
 ```
 

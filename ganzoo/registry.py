@@ -243,12 +243,12 @@ class Registry:
         rows += [(f"{row.name} {row.distribution}", str(row)) for row in self.off]
         return [line for names, line in rows if word in names.replace("-", "_")]
 
-    def why_missing(self, architecture: str, distribution: str, version: str) -> str:
-        """Why an architecture is not here that came from that distribution in that version, and what to do about it:
-        one line."""
+    def why_missing(self, kind: str, card: str, distribution: str, version: str) -> str:
+        """Why a run's card of that kind and name is not here, which that distribution brought in that version, and
+        what to do about it: one line."""
         distribution, version = printable(distribution, 80), printable(version, 80)
         wanted = normalised(distribution)
-        came = f"its architecture {shown(architecture)} came from {distribution} {version}"
+        came = f"its {kind} {shown(card)} came from {distribution} {version}"
         for off in self.off:
             if normalised(off.distribution) == wanted:
                 return f"{came}, which is switched off by {off.why}; leave that out"

@@ -42,7 +42,11 @@ _OWNER = ("distribution", "version")
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run folder and what its config.json says."""
+    """One run folder and what its config.json says.
+
+    `plugin` is the distribution that brought the architecture, `data_plugin` the one that brought the data set (empty
+    where the data are a folder or file).
+    """
 
     folder: Path
     architecture: str
@@ -52,6 +56,8 @@ class Run:
     data_source: str
     plugin: str
     plugin_version: str
+    data_plugin: str = ""
+    data_plugin_version: str = ""
 
     @property
     def name(self) -> str:
@@ -70,7 +76,11 @@ class Run:
             "architecture": self.architecture,
             "recipe": self.recipe,
             "plugin": {"distribution": self.plugin, "version": self.plugin_version},
-            "data": {"source": self.data_source, **asdict(self.data)},
+            "data": {
+                "source": self.data_source,
+                "plugin": {"distribution": self.data_plugin, "version": self.data_plugin_version},
+                **asdict(self.data),
+            },
             "settings": asdict(self.settings),
             "versions": {
                 "ganzoo": ganzoo.__version__,
@@ -199,13 +209,14 @@ def open_run(folder: Path, registry: Registry) -> Run:
             raise ValueError(f"its format is {document['format']!r}, expected {FORMAT!r}")
         data = dict(document["data"])
         source = data.pop("source")
+        brought = dict(data.pop("plugin", ()))
         spec = DataSpec(**data | {"fields": tuple(map(_field, data["fields"]))})
         plugin, version, name = *(str(document["plugin"][key]) for key in _OWNER), str(document["architecture"])
         raw, recipe = document["settings"], document["recipe"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     if name not in registry.architectures:
-        raise UserError(f"{folder}: {registry.why_missing(name, plugin, version)}")
+        raise UserError(f"{folder}: {registry.why_missing('architecture', name, plugin, version)}")
     now = registry.architectures.plugin(name)
     if (now.distribution, now.version) != (plugin, version):
         warnings.warn(
@@ -225,6 +236,8 @@ def open_run(folder: Path, registry: Registry) -> Run:
         data_source=source,
         plugin=plugin,
         plugin_version=version,
+        data_plugin=str(brought.get("distribution", "")),
+        data_plugin_version=str(brought.get("version", "")),
     )
 
 

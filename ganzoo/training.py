@@ -132,6 +132,22 @@ def check_source(registry: Registry, source: str) -> None:
         raise UserError(f"--data {source}: {name} has no subset {subset!r}{did_you_mean(subset, card.subsets)}{there}")
 
 
+def check_data(registry: Registry, run: Run) -> None:
+    """Whether what a run was trained on is still there.
+
+    Raises:
+        UserError: when it is not; of a set that a package brought, with why not.
+    """
+    name = run.data_source.partition(":")[0]
+    try:
+        check_source(registry, run.data_source)
+    except UserError as error:
+        if run.data_plugin and name not in registry.datasets:
+            why = registry.why_missing("data set", name, run.data_plugin, run.data_plugin_version)
+            raise UserError(f"{run.folder}: {why}") from error
+        raise UserError(f"{run.folder} was trained on {run.data_source}, which is not there any more") from error
+
+
 def check_readable(registry: Registry, task: Task, source: str) -> None:
     """Whether a folder or file of a person's own can hold what the task needs.
 
@@ -284,15 +300,19 @@ def make_run(
     else:
         folder.mkdir(parents=True, exist_ok=True)
     plugin = registry.architectures.plugin(job.card.name)
+    own = is_path(registry, job.source)
+    brought = None if own else registry.datasets.plugin(job.source.partition(":")[0])
     run = Run(
         folder=folder,
         architecture=job.card.name,
         recipe=job.recipe,
         settings=_sized(job.settings, data.spec),
         data=remembering(data.spec, data if examples is None else examples),
-        data_source=job.source if not is_path(registry, job.source) else str(Path(job.source).resolve()),
+        data_source=str(Path(job.source).resolve()) if own else job.source,
         plugin=plugin.distribution,
         plugin_version=plugin.version,
+        data_plugin=brought.distribution if brought else "",
+        data_plugin_version=brought.version if brought else "",
     )
     run.save()
     return run
@@ -319,7 +339,7 @@ def resume_run(registry: Registry, folder: Path, assignments: Mapping[str, Any])
         )
     resolved = {name: getattr(run.settings, name) for name in names}
     settings, origins = build(settings_type, [Layer(str(folder / CONFIG), resolved), Layer("--set", assignments)])
-    check_source(registry, run.data_source)
+    check_data(registry, run)
     job = Job(
         card=card,
         task=registry.tasks.find(card.task),

@@ -415,8 +415,8 @@ def test_two_processes_resume_to_the_same_best(driver: Driver, tmp_path: Path) -
 def measured(cwd: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A toy's run in runs/ whose best weights are not its last, in a process whose registry has the toys."""
     registry = with_toys()
-    # The command first: imported while the others are replaced, it would keep the toys' registry for good.
-    for module in ("ganzoo.cli.generate", "ganzoo.registry", "ganzoo"):
+    # The origin last: what takes it from there while it is replaced would keep the toys' registry for good.
+    for module in ("ganzoo.cli.generate", "ganzoo", "ganzoo.registry"):
         monkeypatch.setattr(f"{module}.get_registry", lambda: registry)
     for better in ("lower", "higher"):
         shutil.rmtree(cwd / "runs", ignore_errors=True)

@@ -95,6 +95,13 @@ def walk(call: Call, site: Path, compare: bool) -> None:
         rows = json.loads(Path("runs/wgan-gp-rings-1/evaluation/report.json").read_text())["rows"]
         assert {"wgan-gp-rings-1", "vae-rings-1"} <= {row["name"] for row in rows}
 
+    take_away(site, "ganzoo-rings")
+    passed(call("generate", "-n", "4", "--out", "more.png"))
+    for words in (("eval", "wgan-gp-rings-1"), ("train", "--resume", "runs/wgan-gp-rings-1")):
+        answer = call(*words)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert "ganzoo-rings 1.0, which is not installed; try: pip install ganzoo-rings" in answer.err
+
     take_away(site, "ganzoo-wgan-gp")
     assert [path for path in site.rglob("*") if "wgan" in path.name] == []
     assert "wgan-gp" not in {row["name"] for row in json.loads(passed(call("list", "--json")))}

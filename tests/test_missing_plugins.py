@@ -11,6 +11,7 @@ import pytest
 from conftest import Answer, TinyRuns
 from test_registry import ONE_CARD
 
+import ganzoo
 from ganzoo.cli.doctor import of_plugins
 from ganzoo.registry import Registry
 
@@ -92,6 +93,44 @@ def test_a_package_that_has_it_no_more_names_the_version_that_had(run: Path, ane
     install("ganzoo-okapi", ONE_CARD.format(name="giraffe"), version="2.0")
     assert only_line(anew("generate")).endswith(
         "came from ganzoo-okapi 1.0; ganzoo-okapi 2.0 has it no more; try: pip install ganzoo-okapi==1.0"
+    )
+
+
+@pytest.fixture
+def on_okapis(tiny_run: TinyRuns, cwd: Path) -> Path:
+    """A finished run on the data set `okapis`, which ganzoo-okapi 1.0 brought."""
+    (cwd / "runs").mkdir()
+    made = tiny_run("dcgan", folder=cwd / "runs" / "drawn", steps=1)
+    made.trainer.run()
+    config = made.run.folder / "config.json"
+    document = json.loads(config.read_text())
+    assert document["data"]["plugin"] == {"distribution": "ganzoo", "version": ganzoo.__version__}
+    document["data"] |= {"source": "okapis:calves", "plugin": {"distribution": "ganzoo-okapi", "version": "1.0"}}
+    config.write_text(json.dumps(document))
+    return made.run.folder
+
+
+def test_without_the_package_of_its_data_a_run_draws_and_says_what_is_missing(on_okapis: Path, anew: Call) -> None:
+    assert anew("generate", "-n", "2").code == 0
+    missing = (
+        "ganzoo: runs/drawn: its data set 'okapis' came from ganzoo-okapi 1.0, which is not installed; "
+        "try: pip install ganzoo-okapi"
+    )
+    resumed, measured = anew("train", "--resume", "runs/drawn", "--steps", "2"), anew("eval")
+    assert (resumed.code, resumed.err) == (2, f"{missing}\n")
+    assert (measured.code, measured.out) == (2, "")
+    assert measured.err.startswith(f"{missing}; where the data are now, or others to measure it against: ganzoo eval")
+
+
+def test_data_of_an_older_run_that_says_no_package_are_not_there_any_more(on_okapis: Path, anew: Call) -> None:
+    config = on_okapis / "config.json"
+    document = json.loads(config.read_text())
+    del document["data"]["plugin"]
+    config.write_text(json.dumps(document))
+    answer = anew("train", "--resume", "runs/drawn", "--steps", "2")
+    assert (answer.code, answer.err) == (
+        2,
+        "ganzoo: runs/drawn was trained on okapis:calves, which is not there any more\n",
     )
 
 

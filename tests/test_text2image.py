@@ -18,6 +18,7 @@ from test_processes import run_ranks
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+import ganzoo
 from ganzoo.config import Layer, build
 from ganzoo.data.base import ArrayData, DataSpec, Field
 from ganzoo.engine import distributed
@@ -386,7 +387,7 @@ def trainer_of(folder: Path, **values: Any) -> Trainer:
         data=data.spec,
         data_source="bars",
         plugin="ganzoo",
-        plugin_version="0",
+        plugin_version=ganzoo.__version__,
     )
     folder.mkdir(parents=True, exist_ok=True)
     run.save()

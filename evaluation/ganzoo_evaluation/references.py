@@ -181,11 +181,10 @@ def reference_of(
     target = next(filter(reads_captions, targets), targets[0])
     job, run = _with_fields(target, targets), target.run
     try:
-        training.check_source(registry, job.source)
+        training.check_data(registry, run)
     except UserError as error:
         raise UserError(
-            f"{run.folder} was trained on {job.source}, which is not there any more; where it is now, or something "
-            f"else to measure it against: ganzoo eval {run.folder} --real NAME"
+            f"{error}; where the data are now, or others to measure it against: ganzoo eval {run.folder} --real NAME"
         ) from error
     train = training.open_data(registry, job, progress=progress)
     remarks = []

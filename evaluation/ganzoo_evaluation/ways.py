@@ -184,11 +184,10 @@ def _own(
     """What a run was trained on, and what its data hold out."""
     job, run = target.job, target.run
     try:
-        training.check_source(registry, job.source)
+        training.check_data(registry, run)
     except UserError as error:
         raise UserError(
-            f"{run.folder} was trained on {job.source}, which is not there any more; where it is now, or something "
-            f"else to measure it on: ganzoo eval {run.folder} --real NAME"
+            f"{error}; where the data are now, or others to measure it on: ganzoo eval {run.folder} --real NAME"
         ) from error
     train = _held_in_memory(training.open_data(registry, job, progress=progress), job, progress)
     held = training.open_held_out(registry, job, progress)

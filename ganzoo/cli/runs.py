@@ -69,7 +69,9 @@ def _missing(config: dict[str, Any]) -> str:
     except UserError as error:  # two plugins claim it
         return str(error)
     plugin = _mapping(config.get("plugin"))
-    return registry.why_missing(name, str(plugin.get("distribution", "?")), str(plugin.get("version", "?")))
+    return registry.why_missing(
+        "architecture", name, str(plugin.get("distribution", "?")), str(plugin.get("version", "?"))
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

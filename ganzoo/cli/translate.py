@@ -317,4 +317,4 @@ def _examples(registry: Registry, run: Run) -> Data:
                 registry, job, progress=progress
             )
     except UserError as error:
-        raise UserError(f"the data of {run.name} ({run.data_source}) are not there any more; {instead}") from error
+        raise UserError("; ".join([*error.lines, instead])) from error
