@@ -102,6 +102,20 @@ def test_two_models_that_read_captions_are_asked_for_the_same_ones(
     assert rows_of(run)[other.name]["kid"]["value"] == rows[other.name]["kid"]["value"]
 
 
+def test_captions_of_the_training_pictures_can_be_asked_for(train: Callable[..., Path], here: Call) -> None:
+    run = train("toy-words")
+    answer = here("eval", str(run), "--captions", "train", *FEW)
+    assert answer.code == 0, answer.err
+    row = rows_of(run)["toy-words"]
+    assert row["captions"] == "toy-captions, training pictures"
+    assert row["toy_obedience"]["passport"]["protocol"]["captions"] != held_out()
+    answer = here("eval", str(train("vanilla")), "--captions", "train", *FEW)
+    assert (answer.code, answer.err) == (
+        2,
+        "ganzoo: --captions train: goes with a run whose model reads captions; leave it out\n",
+    )
+
+
 def test_captions_are_read_with_the_reference_whichever_of_two_runs_needs_them(
     train: Callable[..., Path], here: Call
 ) -> None:

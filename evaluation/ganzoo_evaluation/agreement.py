@@ -53,6 +53,14 @@ class DualEncoder(Protocol):
         """Captions as vectors (n, e) of length 1, on the CPU."""
 
 
+@runtime_checkable
+class Panel(DualEncoder, Protocol):
+    """Dual encoders side by side, each of which has learned from other captions."""
+
+    def unbiased(self, features: Tensor, texts: Sequence[str]) -> Tensor:
+        """`pictures`, each by those alone that have not learned from its own caption (`texts`, n)."""
+
+
 def dual_of(network: Network | None) -> DualEncoder:
     """The dual encoder over a network's features.
 
@@ -137,7 +145,9 @@ def _r_precision(measured: Measured, dual: DualEncoder) -> tuple[Array, int]:
     if len(different) < CANDIDATES:
         raise NotApplicable(f"{measured.name} has {len(different)} different captions; {CANDIDATES} are needed")
     own = np.array([different[text] for text in texts], dtype=np.int64)
-    return r_precision(dual.pictures(features.tensor), dual.captions(list(different)), own), len(different)
+    kept = features.tensor
+    pictures = dual.unbiased(kept, texts) if isinstance(dual, Panel) else dual.pictures(kept)
+    return r_precision(pictures, dual.captions(list(different)), own), len(different)
 
 
 def compute_clip_score(c: Comparison) -> Value:

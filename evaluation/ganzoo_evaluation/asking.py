@@ -16,6 +16,8 @@ from ganzoo_evaluation.aliases import ALIASES
 from ganzoo_evaluation.networks import AUTO, choose_network
 from ganzoo_evaluation.presets import Preset
 
+HELD_OUT = "held-out"
+
 
 @dataclass(frozen=True, kw_only=True)
 class How:
@@ -23,7 +25,8 @@ class How:
 
     `features` names the network of metrics that do not say theirs (`kid[efflite0]`); `weights` is its file; `download`
     permits the network; `controls` adds the control rows; `direction` is the way of models that take pictures
-    in, empty: the usual one.
+    in, empty: the usual one; `captions` says whose a model that reads some is asked for: those of held-out pictures,
+    where there are any (`HELD_OUT`), or of training pictures (`train`).
     """
 
     metrics: tuple[str, ...] = ()
@@ -38,6 +41,7 @@ class How:
     controls: bool = True
     download: bool = True
     direction: str = ""
+    captions: str = HELD_OUT
 
 
 def trained_through(job: Job, run: Run) -> tuple[str, ...]:

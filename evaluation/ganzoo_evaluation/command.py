@@ -45,6 +45,13 @@ RULE = re.compile(r"\s*([\w.:@\[\],-]+?)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
 @click.option("--truncation", type=click.FloatRange(0, min_open=True), metavar="PSI", help="Keep the noise within PSI.")
 @click.option("--as", "preset", metavar="TOOL", help="Measure as another tool does: torch-fidelity, clean-fid, ...")
 @click.option("--direction", default="", metavar="NAME", help="Which way, of a model that goes two: a2b, b2a.")
+@click.option(
+    "--captions",
+    type=click.Choice(["held-out", "train"]),
+    default="held-out",
+    show_default=True,
+    help="Whose captions a model that reads some is to draw.",
+)
 @click.option("--compare", metavar="ARCH|RUN", help="Against an architecture (trained alike) or another run.")
 @click.option("--seeds", type=click.IntRange(1), default=1, help="With --compare ARCH: train K seeds of both.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Where the page goes [in the run].")
@@ -73,6 +80,7 @@ def evaluate(
     truncation: float | None,
     preset: str | None,
     direction: str,
+    captions: str,
     compare: str | None,
     seeds: int,
     html: Path | None,
@@ -97,6 +105,7 @@ def evaluate(
     ganzoo eval --compare YARDSTICK                the newest run against the yardstick, trained alike
     ganzoo eval pictures/ --real fashion           pictures from anywhere
     ganzoo eval RUN --real set5                    super-resolution on whole pictures of another set
+    ganzoo eval RUN --captions train -n 1000       of a model that reads captions, those that it was trained on
     ganzoo eval --metrics fid --weights FILE       the original FID (its weights are not shipped)
     ganzoo eval --metrics fd,kid --fail-if "fd>25" exit code 1 when it is too bad
 
@@ -123,6 +132,7 @@ def evaluate(
         resize=resize,
         preset=find_preset(preset) if preset else None,
         direction=direction,
+        captions=captions,
         controls=not no_controls,
         download=not offline,
     )

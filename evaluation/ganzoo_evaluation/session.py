@@ -13,7 +13,7 @@ from ganzoo.engine.distributed import Group
 from ganzoo.errors import UserError
 from ganzoo.figures import listed
 from ganzoo.registry import Registry
-from ganzoo_evaluation.asking import How, Wanted, trained_through, wanted_metrics
+from ganzoo_evaluation.asking import HELD_OUT, How, Wanted, trained_through, wanted_metrics
 from ganzoo_evaluation.base import Pictures
 from ganzoo_evaluation.captions import Captions, captions_for
 from ganzoo_evaluation.drawings import Drawing, askable, check_kinds, pictured
@@ -94,7 +94,8 @@ class Session:
         if reader is None:
             return None
         reference, run = self.reference, reader.run
-        return captions_for(reference.held_out, reference.train, run.name, run.data, self.count)
+        held_out = reference.held_out if self.how.captions == HELD_OUT else None
+        return captions_for(held_out, reference.train, run.name, run.data, self.count)
 
     def join(self, other: RunTarget, root: Path) -> None:
         """Take in a run to compare with. Where it is the first that reads captions, they are read with the reference.
@@ -335,6 +336,8 @@ def open_session(
     if how.direction:
         for run in runs:
             direction_of(runs, run, how.direction)
+    if how.captions != HELD_OUT and not any(map(reads_captions, runs)):
+        raise UserError(f"--captions {how.captions}: goes with a run whose model reads captions; leave it out")
     if any(run.job.task.directions for run in runs):
         _check_given(how, runs)
         reference, ways, more = open_ways(registry, targets, how.direction, real, progress)
