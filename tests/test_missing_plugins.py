@@ -20,17 +20,24 @@ OKAPI = ONE_CARD.format(name="okapi")
 COMMANDS = (("generate",), ("eval",), ("train", "--resume", "runs/okapi"), ("interpolate",))
 
 
+FROM_OKAPI = {"plugin": {"distribution": "ganzoo-okapi", "version": "1.0"}}
+
+
+def finished(tiny_run: TinyRuns, cwd: Path, name: str) -> Path:
+    """The folder runs/NAME of a finished run."""
+    (cwd / "runs").mkdir()
+    made = tiny_run("dcgan", folder=cwd / "runs" / name, steps=1)
+    made.trainer.run()
+    return made.run.folder
+
+
 @pytest.fixture
 def run(tiny_run: TinyRuns, cwd: Path) -> Path:
     """A finished run of the architecture `okapi`, which ganzoo-okapi 1.0 brought."""
-    (cwd / "runs").mkdir()
-    made = tiny_run("dcgan", folder=cwd / "runs" / "okapi", steps=1)
-    made.trainer.run()
-    config = made.run.folder / "config.json"
-    document = json.loads(config.read_text())
-    document |= {"architecture": "okapi", "plugin": {"distribution": "ganzoo-okapi", "version": "1.0"}}
-    config.write_text(json.dumps(document))
-    return made.run.folder
+    folder = finished(tiny_run, cwd, "okapi")
+    config = folder / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"architecture": "okapi"} | FROM_OKAPI))
+    return folder
 
 
 def only_line(answer: Answer) -> str:
@@ -99,15 +106,13 @@ def test_a_package_that_has_it_no_more_names_the_version_that_had(run: Path, ane
 @pytest.fixture
 def on_okapis(tiny_run: TinyRuns, cwd: Path) -> Path:
     """A finished run on the data set `okapis`, which ganzoo-okapi 1.0 brought."""
-    (cwd / "runs").mkdir()
-    made = tiny_run("dcgan", folder=cwd / "runs" / "drawn", steps=1)
-    made.trainer.run()
-    config = made.run.folder / "config.json"
+    folder = finished(tiny_run, cwd, "drawn")
+    config = folder / "config.json"
     document = json.loads(config.read_text())
     assert document["data"]["plugin"] == {"distribution": "ganzoo", "version": ganzoo.__version__}
-    document["data"] |= {"source": "okapis:calves", "plugin": {"distribution": "ganzoo-okapi", "version": "1.0"}}
+    document["data"] |= {"source": "okapis:calves"} | FROM_OKAPI
     config.write_text(json.dumps(document))
-    return made.run.folder
+    return folder
 
 
 def test_without_the_package_of_its_data_a_run_draws_and_says_what_is_missing(on_okapis: Path, anew: Call) -> None:
