@@ -292,15 +292,15 @@ def make_run(
     Raises:
         UserError: when the folder holds a run already.
     """
+    own = is_path(registry, job.source)
     if folder is None:
-        label = Path(job.source).stem if is_path(registry, job.source) else job.source
+        label = Path(job.source).stem if own else job.source
         folder = new_folder(root, job.card.name, label)
     elif (folder / CONFIG).exists():
         raise UserError(f"--run {folder} holds a run already; go on with: ganzoo train --resume {folder}")
     else:
         folder.mkdir(parents=True, exist_ok=True)
     plugin = registry.architectures.plugin(job.card.name)
-    own = is_path(registry, job.source)
     brought = None if own else registry.datasets.plugin(job.source.partition(":")[0])
     run = Run(
         folder=folder,

@@ -18,8 +18,6 @@ from ganzoo.registry import Registry
 Call = Callable[..., Answer]
 OKAPI = ONE_CARD.format(name="okapi")
 COMMANDS = (("generate",), ("eval",), ("train", "--resume", "runs/okapi"), ("interpolate",))
-
-
 FROM_OKAPI = {"plugin": {"distribution": "ganzoo-okapi", "version": "1.0"}}
 
 

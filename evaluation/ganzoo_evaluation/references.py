@@ -170,6 +170,19 @@ def _held_out(registry: Registry, source: str, request: DataRequest) -> DataPict
     return DataPictures(test, f"{source} (test)")
 
 
+def check_own_data(registry: Registry, run: Run, preposition: str) -> None:
+    """Whether what a run was trained on is still there; it is measured `against` it, or `on` it where it is given some.
+
+    Raises:
+        UserError: when it is not, with how to name something else.
+    """
+    try:
+        training.check_data(registry, run)
+    except UserError as error:
+        other = f"where the data are now, or others to measure it {preposition}"
+        raise UserError(f"{error}; {other}: ganzoo eval {run.folder} --real NAME") from error
+
+
 def reference_of(
     registry: Registry, targets: Sequence[RunTarget], progress: Progress | None = None
 ) -> tuple[Reference, list[str]]:
@@ -180,12 +193,7 @@ def reference_of(
     """
     target = next(filter(reads_captions, targets), targets[0])
     job, run = _with_fields(target, targets), target.run
-    try:
-        training.check_data(registry, run)
-    except UserError as error:
-        raise UserError(
-            f"{error}; where the data are now, or others to measure it against: ganzoo eval {run.folder} --real NAME"
-        ) from error
+    check_own_data(registry, run, "against")
     train = training.open_data(registry, job, progress=progress)
     remarks = []
     as_then = [field.name for field in train.spec.fields] == [field.name for field in run.data.fields]

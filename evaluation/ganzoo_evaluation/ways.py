@@ -29,7 +29,7 @@ from ganzoo.registry import Registry
 from ganzoo.training import Job
 from ganzoo_evaluation.base import Pictures
 from ganzoo_evaluation.given import Remembered, WholePictures
-from ganzoo_evaluation.references import is_source
+from ganzoo_evaluation.references import check_own_data, is_source
 from ganzoo_evaluation.sets import DataPictures, choose, contents_of
 from ganzoo_evaluation.subjects import Reference
 from ganzoo_evaluation.targets import FolderTarget, RunTarget, Target
@@ -183,12 +183,7 @@ def _own(
 ) -> tuple[Reference, Way, list[str]]:
     """What a run was trained on, and what its data hold out."""
     job, run = target.job, target.run
-    try:
-        training.check_data(registry, run)
-    except UserError as error:
-        raise UserError(
-            f"{error}; where the data are now, or others to measure it on: ganzoo eval {run.folder} --real NAME"
-        ) from error
+    check_own_data(registry, run, "on")
     train = _held_in_memory(training.open_data(registry, job, progress=progress), job, progress)
     held = training.open_held_out(registry, job, progress)
     remarks = []
